@@ -102,6 +102,13 @@ export const placesOf = (window: ImageWindow): number => window.outHeight * wind
 /** Pixels that a window covers. */
 export const tapsOf = (window: ImageWindow): number => window.windowHeight * window.windowWidth;
 
+/** Whether the window is one pixel, the next one at each place. */
+export function isPointwise(window: ImageWindow): boolean {
+  const { strideDown, strideAcross, top, left } = window;
+  const isEach = strideDown === 1 && strideAcross === 1 && top === 0 && left === 0;
+  return isEach && tapsOf(window) === 1 && placesOf(window) === pixelsOf(window);
+}
+
 const MAX_TABLES = 64;
 const tables = new Map<string, Int32Array>();
 const tableOf = new WeakMap<ImageWindow, Int32Array>();

@@ -16,12 +16,12 @@ import { dense } from '../ir/value.js';
 import { philox } from './philox.js';
 import { shapeError } from './shape-check.js';
 
-const ROUNDS = 8;
+export const ROUNDS = 8;
 /** Not used by `rand`. */
-const STREAM = 2;
+export const STREAM = 2;
 const WORD = 2 ** 32;
 /** Halves then stay below 2^21, and products with a word exact. */
-const MAX_COUNT = 2 ** 42;
+export const MAX_COUNT = 2 ** 42;
 
 /** The row at a position of one order. */
 export function shuffleOf(seed: number, count: number): (position: number) => number {

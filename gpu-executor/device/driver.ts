@@ -68,6 +68,8 @@ export interface KernelLaunch {
 /** A factor: cell (outer, inner) of model k lies at outer * `outer` + inner * `inner` + k * `step`. */
 export interface ProductFactor {
   readonly pointer: Pointer;
+  /** Cells before it. Default 0. */
+  readonly first?: number | undefined;
   readonly outer: number;
   readonly inner: number;
   readonly step: number;
@@ -85,6 +87,7 @@ export interface DeviceProduct {
   /** Cell (i, j) of model k lies at i * `row` + j * `col` + k * `step`. */
   readonly out: {
     readonly pointer: Pointer;
+    readonly first?: number | undefined;
     readonly row: number;
     readonly col: number;
     readonly step: number;

@@ -17,6 +17,11 @@ import { sampleSpd } from '../../driver/operators/linear-systems.js';
 import { sample } from '../../driver/operators/product.js';
 import { scalarAttrs } from '../../driver/operators/scalar.js';
 import type { Device } from '../../gpu-executor/device/driver.js';
+import {
+  lowerConv2d,
+  lowerConv2dFilterGradient,
+  lowerConv2dInputGradient,
+} from '../../gpu-executor/device/kernels/images.js';
 import { lower, lowerChain } from '../../gpu-executor/device/kernels/lower.js';
 import { assertClose } from '../support/close.js';
 import { asynchronous, needsDevices } from '../support/devices.js';
@@ -101,7 +106,16 @@ const cases: readonly Case[] = [
     { widths: [8, 8, 3, 3, 3, 8] },
   ],
   ['in parts', ops.weightedGram, [sample(1500, 20), sample(1500, 3, 2)]],
+  ['of many rows', ops.topK, [sample(700, 2)], { k: 90, by: 1, descending: true }],
 ];
+
+const image = { image: [5, 4, 4], window: [3, 3], padding: [1, 1, 1, 1], groups: 2 };
+const [images, filters, outputs] = [sample(7, 80), sample(18, 16, 2), sample(7, 320, 3)];
+const convolutions = [
+  [ops.conv2d, lowerConv2d, [images, filters, sample(1, 16, 4)]],
+  [ops.conv2dInputGradient, lowerConv2dInputGradient, [outputs, filters]],
+  [ops.conv2dFilterGradient, lowerConv2dFilterGradient, [images, outputs]],
+] as const;
 
 describe('kernels on a device', () => {
   let device: Device;
@@ -127,6 +141,21 @@ describe('kernels on a device', () => {
       run,
       (error) => error instanceof DataError && /got 450/.test(error.message),
     );
+  });
+
+  it('convolutions of more images than are copied at a time, the last ones fewer', async () => {
+    for (const [op, lowering, operands] of convolutions) {
+      const inputs = operands.map((operand) => leaf(operand, 'float64'));
+      const expr = maker.intern(op, inputs, image);
+      const whole = lowering(expr, device.properties);
+      const cut = lowering(expr, device.properties, 3 * 20 * 36);
+      assert.ok(cut.steps.length >= whole.steps.length + 2, op.name);
+      const expected = evaluateByReference(expr, operands);
+      for (const lowered of [whole, cut]) {
+        const [got] = await runLowered(device, lowered, values);
+        assertClose(got!, expected, TOLERANCES.float64, op.name);
+      }
+    }
   });
 
   for (const dtype of DTYPES) {

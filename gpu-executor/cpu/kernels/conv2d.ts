@@ -14,7 +14,13 @@ import {
   convolutionOf,
   filterRows,
 } from '../../../driver/operators/conv2d.js';
-import { pixelsOf, pixelsUnder, placesOf, tapsOf } from '../../../driver/operators/image-window.js';
+import {
+  isPointwise,
+  pixelsOf,
+  pixelsUnder,
+  placesOf,
+  tapsOf,
+} from '../../../driver/operators/image-window.js';
 import type { Blas } from '../native/blas.js';
 import type { Kernel } from './kernel.js';
 import { RowSumReducer } from './products.js';
@@ -33,13 +39,6 @@ const scratch: Record<DType, Cells> = {
 function scratchCells(dtype: DType, count: number): Cells {
   if (scratch[dtype].length < count) scratch[dtype] = cellsOf(dtype, count);
   return scratch[dtype];
-}
-
-/** Whether a window is one pixel, the next one at each place. */
-function isPointwise(convolution: Convolution): boolean {
-  const { strideDown, strideAcross, top, left } = convolution;
-  const isEach = strideDown === 1 && strideAcross === 1 && top === 0 && left === 0;
-  return isEach && tapsOf(convolution) === 1 && placesOf(convolution) === pixelsOf(convolution);
 }
 
 /** One filter a channel, of more than one. */

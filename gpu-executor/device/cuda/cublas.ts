@@ -70,13 +70,15 @@ export class CuBlas {
     const isTaken = out.col === 1 && out.row >= n && sizes.every((size) => size <= INT_LIMIT);
     if (left === undefined || right === undefined || !isTaken) return false;
     const cells = dtype === 'float32' ? Float32Array : Float64Array;
+    const placeOf = ({ pointer, first = 0 }: Pick<ProductFactor, 'pointer' | 'first'>): bigint =>
+      addressOf(pointer) + BigInt(first * cells.BYTES_PER_ELEMENT);
     const call =
       this.#call[dtype === 'float32' ? 'cublasSgemmStridedBatched' : 'cublasDgemmStridedBatched'];
     call(
       ...([this.#handle, left.operation, right.operation, n, m, inner, cells.of(1)] as const),
-      ...([addressOf(b.pointer), left.leading, b.step] as const),
-      ...([addressOf(a.pointer), right.leading, a.step, cells.of(0)] as const),
-      ...([addressOf(out.pointer), out.row, out.step, models] as const),
+      ...([placeOf(b), left.leading, b.step] as const),
+      ...([placeOf(a), right.leading, a.step, cells.of(0)] as const),
+      ...([placeOf(out), out.row, out.step, models] as const),
     );
     return true;
   }

@@ -136,8 +136,7 @@ ${partText}
   }
   if (share > 0 || column >= cols) return;
   const int64 to = part * out_cells + group * cols + column;
-  if (is_narrow_out) ((GLOBAL float *)out)[to] = (float)totals[item];
-  else ((GLOBAL double *)out)[to] = totals[item];
+  PUT_CELL(out, to, totals[item], is_narrow_out);
 }
 `;
 

@@ -10,18 +10,29 @@ import { lowerBestColumns } from './best-columns.js';
 import { cellFunction } from './cell-code.js';
 import { lowerCell, lowerCells } from './cells.js';
 import { lowerGroupGram, lowerSelectRows } from './groups.js';
+import {
+  lowerConv2d,
+  lowerConv2dFilterGradient,
+  lowerConv2dInputGradient,
+  lowerMaxPool2d,
+  lowerMaxPool2dGradient,
+} from './images.js';
 import { lowerColumnMoments, lowerGroupSums } from './listed-sums.js';
 import { GROUP, type Lowered } from './lowered.js';
 import {
+  canPermute,
   lowerAddDiag,
+  lowerBindRuns,
   lowerCast,
   lowerCbind,
   lowerDiag,
+  lowerPermuteAxes,
   lowerRbind,
   lowerRepeatCols,
   lowerReshape,
   lowerRestack,
   lowerSlice,
+  lowerSliceRuns,
   lowerTakeRows,
   lowerTranspose,
 } from './moves.js';
@@ -34,9 +45,10 @@ import {
   lowerWeightedGram,
 } from './products.js';
 import { aggregateNames, lowerAggregate } from './reduce.js';
+import { lowerRegroupSums } from './regroup-sums.js';
 import { canOrderRows } from './row-order.js';
 import { lowerFoldCols, lowerRowIndex, lowerSoftmax } from './runs.js';
-import { lowerFill, lowerRand, lowerSeq } from './sources.js';
+import { lowerFill, lowerRand, lowerSeq, lowerShuffledAt, lowerUniformAt } from './sources.js';
 import {
   canFactor,
   canSolve,
@@ -46,6 +58,7 @@ import {
   lowerStackCholesky,
   lowerStackSolve,
 } from './systems.js';
+import { canRank, lowerTopK } from './top-k.js';
 
 type Lowering = (expr: Expr, properties: DeviceProperties) => Lowered | undefined;
 
@@ -64,6 +77,8 @@ const others: Readonly<Partial<Record<OpName, Lowering>>> = {
   fill: lowerFill,
   seq: lowerSeq,
   rand: lowerRand,
+  uniformAt: lowerUniformAt,
+  shuffledAt: lowerShuffledAt,
   cast: lowerCast,
   selectRows: lowerSelectRows,
   groupGram: lowerGroupGram,
@@ -87,6 +102,16 @@ const others: Readonly<Partial<Record<OpName, Lowering>>> = {
   repeatCols: lowerRepeatCols,
   diag: lowerDiag,
   addDiag: lowerAddDiag,
+  bindRuns: lowerBindRuns,
+  sliceRuns: lowerSliceRuns,
+  permuteAxes: lowerPermuteAxes,
+  conv2d: lowerConv2d,
+  conv2dInputGradient: lowerConv2dInputGradient,
+  conv2dFilterGradient: lowerConv2dFilterGradient,
+  maxPool2d: lowerMaxPool2d,
+  maxPool2dGradient: lowerMaxPool2dGradient,
+  topK: lowerTopK,
+  regroupSums: lowerRegroupSums,
 };
 
 const lowerings: ReadonlyMap<string, Lowering> = new Map<string, Lowering>([
@@ -110,6 +135,8 @@ const limits: Readonly<Partial<Record<string, Limit>>> = {
   cholesky: canFactor,
   stackSolve: isSmallSystem,
   stackCholesky: isSmallSystem,
+  permuteAxes: canPermute,
+  topK: canRank,
 } satisfies Partial<Record<OpName, Limit>>;
 
 /** Whether `lower` answers for a node. */

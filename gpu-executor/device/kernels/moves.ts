@@ -2,8 +2,10 @@
  * Cells that go elsewhere: almost every such operator is the same kernel, which copies a box of
  * three axes from one place to another, each axis with steps of its own on both sides.
  */
+import type { Attrs } from '../../../driver/ir/attrs.js';
 import type { DType } from '../../../driver/ir/dtype.js';
 import type { Expr } from '../../../driver/ir/expr.js';
+import { axesOf } from '../../../driver/operators/permute-axes.js';
 import { rangeOf } from '../../../driver/operators/slice.js';
 import { cellSource, cType } from './cell-code.js';
 import {
@@ -81,6 +83,65 @@ function joined(expr: Expr, cells: (input: Expr) => number): Lowered {
     return step;
   });
   return loweredNode(expr, steps);
+}
+
+/** Run i of each operand beside run i of the others. */
+export function lowerBindRuns(expr: Expr): Lowered {
+  const runs = expr.attrs.runs as number;
+  const total = expr.cols / runs;
+  let first = 0;
+  const steps = expr.inputs.map((input, i) => {
+    const width = input.cols / runs;
+    const from = { operand: { input: i }, steps: [0, width, 1] } as const;
+    const to = { operand: OUTPUT, first, steps: [0, total, 1] } as const;
+    first += width;
+    return moveStep(expr.dtype, [1, expr.rows * runs, width], from, to);
+  });
+  return loweredNode(expr, steps);
+}
+
+/** Some columns of each run. */
+export function lowerSliceRuns(expr: Expr): Lowered {
+  const { width, from: first, to: end } = expr.attrs as { width: number; from: number; to: number };
+  const count = end - first;
+  const from = { operand: INPUT, first, steps: [0, width, 1] } as const;
+  const to = { operand: OUTPUT, steps: [0, count, 1] } as const;
+  const runs = (expr.rows * expr.cols) / count;
+  return loweredNode(expr, [moveStep(expr.dtype, [1, runs, count], from, to)]);
+}
+
+/** Axes of a row at most, but for axes that stay beside each other. */
+const MAX_AXES = 5;
+
+export function canPermute({ attrs }: Expr): boolean {
+  return permutedAxes(attrs).length <= MAX_AXES;
+}
+
+export function lowerPermuteAxes(expr: Expr): Lowered {
+  const axes = permutedAxes(expr.attrs);
+  const padded = [
+    ...Array.from({ length: MAX_AXES - axes.length }, () => ({ size: 1, step: 0 })),
+    ...axes,
+  ];
+  const cells = expr.rows * expr.cols;
+  const numbers = [cells, expr.cols, ...padded.flatMap(({ size, step }) => [size, step])].map(long);
+  return loweredNode(expr, [
+    itemsStep(code('permute', expr.dtype), [INPUT, OUTPUT, ...numbers], cells),
+  ]);
+}
+
+/** Of the result: sizes, and cells of the operand from one to the next; neighbours as one. */
+function permutedAxes(attrs: Attrs): { size: number; step: number }[] {
+  const { shape, order } = axesOf(attrs);
+  const steps = shape.map((_, axis) => shape.slice(axis + 1).reduce((size, one) => size * one, 1));
+  const axes: { size: number; step: number }[] = [];
+  for (const axis of order.filter((one) => shape[one] !== 1)) {
+    const last = axes.at(-1);
+    const [size, step] = [shape[axis]!, steps[axis]!];
+    if (last?.step === size * step) axes.splice(-1, 1, { size: last.size * size, step });
+    else axes.push({ size, step });
+  }
+  return axes;
 }
 
 export function lowerRepeatCols(expr: Expr): Lowered {
@@ -162,6 +223,23 @@ KERNEL void move(GLOBAL const cell *RESTRICT x, GLOBAL cell *RESTRICT out, const
   const int64 j = rest - i * n1;
   const int64 k = at - rest * n2;
   out[out_first + i * out0 + j * out1 + k * out2] = x[x_first + i * x0 + j * x1 + k * x2];
+}
+
+KERNEL void permute(GLOBAL const cell *RESTRICT x, GLOBAL cell *RESTRICT out, const int64 cells,
+    const int64 width, const int64 n0, const int64 s0, const int64 n1, const int64 s1,
+    const int64 n2, const int64 s2, const int64 n3, const int64 s3, const int64 n4,
+    const int64 s4) {
+  const int64 at = GLOBAL_ID(0);
+  if (at >= cells) return;
+  const int64 row = at / width;
+  int64 rest = at - row * width;
+  int64 from = row * width + rest % n4 * s4;
+  rest /= n4;
+  from += rest % n3 * s3;
+  rest /= n3;
+  from += rest % n2 * s2;
+  rest /= n2;
+  out[at] = x[from + rest % n1 * s1 + rest / n1 % n0 * s0];
 }
 
 KERNEL void transpose(GLOBAL const cell *RESTRICT x, GLOBAL cell *RESTRICT out, const int64 rows,

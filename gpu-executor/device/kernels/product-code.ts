@@ -22,6 +22,8 @@ import { dotCode, joinParts, reduceSteps } from './reduce.js';
 /** A factor: cell (i, j) of model k, j of the inner side, at i * outer + j * inner + k * step. */
 export interface Factor {
   readonly operand: PlacedOperand;
+  /** Cells before it. Default 0. */
+  readonly first?: number;
   readonly outer: number;
   readonly inner: number;
   readonly step: number;
@@ -37,7 +39,7 @@ export interface Product {
   readonly a: Factor;
   readonly b: Factor;
   /** By which cells of A are multiplied: of model k at inner * `inner` + k * `step`. */
-  readonly weights?: Omit<Factor, 'outer'>;
+  readonly weights?: Omit<Factor, 'outer' | 'first'>;
   /** It is known to be symmetric: tiles above the diagonal are copies. */
   readonly isSymmetric?: boolean;
   /** The device is a processor, whose items share nothing by being neighbours. */
@@ -48,6 +50,8 @@ export interface Product {
     readonly row: number;
     readonly col: number;
     readonly step: number;
+    /** Cells before it. Default 0. */
+    readonly first?: number;
   };
 }
 
@@ -69,11 +73,12 @@ function vectorSteps(product: Product, scratch: Scratch): DeviceStep[] | undefin
   const isVector = (isRow || n === 1) && models === 1 && weights === undefined;
   if (!isVector || (isRow ? out.col : out.row) !== 1) return undefined;
   const [matrix, vector] = isRow ? [product.b, product.a] : [product.a, product.b];
+  if (matrix.first || vector.first) return undefined;
   const operands = [matrix.operand, vector.operand, long(vector.inner)];
   const folded = { code: dotCode(dtype), operands };
   const outputs = isRow ? n : m;
   const over = { outputs, inner, outerStep: matrix.outer, innerStep: matrix.inner };
-  return reduceSteps('sum', folded, over, { operand: out.operand, dtype }, scratch);
+  return reduceSteps('sum', folded, over, { ...out, dtype }, scratch);
 }
 
 function tileSteps(given: Product, scratch: Scratch): DeviceStep[] {
@@ -90,8 +95,9 @@ function tileSteps(given: Product, scratch: Scratch): DeviceStep[] {
   const weights = product.weights ?? { operand: a.operand, inner: 0, step: 0 };
   const operands = [a.operand, b.operand, weights.operand, partial ?? out.operand];
   const sizes = [
-    ...[m, n, inner, a.outer, a.inner, a.step, b.outer, b.inner, b.step],
-    ...[weights.inner, weights.step, out.row, out.col, out.step, outCells],
+    ...[m, n, inner, a.first ?? 0, a.outer, a.inner, a.step],
+    ...[b.first ?? 0, b.outer, b.inner, b.step, weights.inner, weights.step],
+    ...[partial ? 0 : (out.first ?? 0), out.row, out.col, out.step, outCells],
     ...[across, tiles, chunks, length],
   ].map(long);
   const flags = [product.weights !== undefined, product.isSymmetric === true];
@@ -103,7 +109,7 @@ function tileSteps(given: Product, scratch: Scratch): DeviceStep[] {
   };
   if (partial === undefined) return withProduct([step], given);
   const sums = { operand: partial, dtype, count: chunks, outputs: outCells };
-  const target = { operand: out.operand, dtype };
+  const target = { operand: out.operand, dtype, first: out.first };
   return withProduct([step, ...joinParts('sum', sums, target, scratch)], given);
 }
 
@@ -186,8 +192,8 @@ typedef cell total;
 KERNEL void product${cells}(${productParameters}) {
 ${tileStart}
 ${tileOfGroup}
-  GLOBAL const cell *RESTRICT a_model = a + model * a_step;
-  GLOBAL const cell *RESTRICT b_model = b + model * b_step;
+  GLOBAL const cell *RESTRICT a_model = a + a_first + model * a_step;
+  GLOBAL const cell *RESTRICT b_model = b + b_first + model * b_step;
   for (int64 from = chunk * length; from < end; from += DEPTH) {
     for (int r = 0; r < ITEM; r++) {
       const int e = item + r * 256;
@@ -210,7 +216,7 @@ ${tileOfGroup}
     }
 ${tileProducts}
   }
-  GLOBAL cell *RESTRICT target = out + chunk * out_cells + model * out_step;
+  GLOBAL cell *RESTRICT target = out + out_first + chunk * out_cells + model * out_step;
   for (int r = 0; r < ITEM; r++) {
     for (int c = 0; c < ITEM; c++) {
       const int64 i = first_row + down_item + 16 * r;

@@ -21,10 +21,11 @@ export function panelCode(dtype: DType): KernelCode {
 /** What the kernels of products are given, as `tileSteps` orders it. */
 export const productParameters = `GLOBAL const cell *RESTRICT a, GLOBAL const cell *RESTRICT b,
     GLOBAL const cell *RESTRICT w, GLOBAL cell *RESTRICT out, const int64 m, const int64 n,
-    const int64 inner, const int64 a_outer, const int64 a_inner, const int64 a_step,
-    const int64 b_outer, const int64 b_inner, const int64 b_step, const int64 w_inner,
-    const int64 w_step, const int64 out_row, const int64 out_col, const int64 out_step,
-    const int64 out_cells, const int64 across, const int64 tiles, const int64 chunks,
+    const int64 inner, const int64 a_first, const int64 a_outer, const int64 a_inner,
+    const int64 a_step, const int64 b_first, const int64 b_outer, const int64 b_inner,
+    const int64 b_step, const int64 w_inner, const int64 w_step, const int64 out_first,
+    const int64 out_row, const int64 out_col, const int64 out_step, const int64 out_cells,
+    const int64 across, const int64 tiles, const int64 chunks,
     const int64 length, const int is_weighted, const int is_symmetric`;
 
 /** A group's tile, part of the inner side, and model; it ends where the tile is a copy. */
@@ -67,8 +68,8 @@ ${tileOfGroup}
   const int is_diagonal = is_symmetric && first_col == first_row;
   const int rows = m - first_row < SIDE ? (int)(m - first_row) : SIDE;
   const int cols = n - first_col < SIDE ? (int)(n - first_col) : SIDE;
-  GLOBAL const cell *RESTRICT a_tile = a + model * a_step + first_row * a_outer;
-  GLOBAL const cell *RESTRICT b_tile = b + model * b_step + first_col * b_outer;
+  GLOBAL const cell *RESTRICT a_tile = a + a_first + model * a_step + first_row * a_outer;
+  GLOBAL const cell *RESTRICT b_tile = b + b_first + model * b_step + first_col * b_outer;
   for (int at = 0; at < SIDE * SIDE; at++) totals[at] = 0;
   for (int64 from = chunk * length; from < end; from += DEPTH) {
     const int depth = end - from < DEPTH ? (int)(end - from) : DEPTH;
@@ -110,7 +111,7 @@ ${tileOfGroup}
       }
     }
   }
-  GLOBAL cell *RESTRICT target = out + chunk * out_cells + model * out_step;
+  GLOBAL cell *RESTRICT target = out + out_first + chunk * out_cells + model * out_step;
   for (int i = 0; i < rows; i++) {
     for (int j = 0; j < cols; j++) {
       const int64 row = first_row + i;

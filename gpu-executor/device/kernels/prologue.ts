@@ -64,6 +64,10 @@ const shared = `
   : (a) < (b) || (b) != (b) || 1 / (a) < 0 ? (b) : (a))
 #define CELL_OF(x, at, is_narrow) ((is_narrow) ? (double)((GLOBAL const float *)(x))[at] \\
   : ((GLOBAL const double *)(x))[at])
+#define PUT_CELL(out, at, value, is_narrow) do { \\
+    if (is_narrow) ((GLOBAL float *)(out))[at] = (float)(value); \\
+    else ((GLOBAL double *)(out))[at] = (value); \\
+  } while (0)
 `;
 
 export const prologues: Readonly<Record<DriverKind, string>> = {

@@ -119,6 +119,8 @@ interface Folded {
 interface FoldResult {
   readonly operand: StepOperand;
   readonly dtype: DType;
+  /** Cells before it. Default 0. */
+  readonly first?: number | undefined;
 }
 
 /** Folds in one launch, or in parts of `inner` whose results are folded by a second one. */
@@ -138,15 +140,17 @@ export function reduceSteps(
   const length = Math.ceil(inner / wanted);
   const chunks = Math.ceil(inner / length);
   const partial = chunks > 1 ? scratch.take(8 * chunks * outputs) : undefined;
-  const sizes = [outputs, inner, outerStep, innerStep, chunks, length, shape?.cols ?? 1].map(long);
+  const first = partial === undefined ? (out.first ?? 0) : 0;
+  const lengths = [outputs, inner, outerStep, innerStep, first, chunks, length];
+  const sizes = [...lengths, shape?.cols ?? 1].map(long);
   const isNarrow = partial === undefined && out.dtype === 'float32';
   const flags = [lanes, isAcross ? 1 : 0, isNarrow ? 1 : 0].map(integer);
   const target = partial ?? out.operand;
-  const first = groupsStep(code, [...operands, target, ...sizes, ...flags], tiles * chunks);
-  if (partial === undefined) return [first];
+  const step = groupsStep(code, [...operands, target, ...sizes, ...flags], tiles * chunks);
+  if (partial === undefined) return [step];
   const merged = fold === 'sumSq' ? 'sum' : fold;
   const parts = { operand: partial, dtype: 'float64', count: chunks, outputs } as const;
-  return [first, ...joinParts(merged, parts, out, scratch)];
+  return [step, ...joinParts(merged, parts, out, scratch)];
 }
 
 /** Results of parts, one part's `outputs` behind the other's. */
@@ -201,7 +205,8 @@ function chainFold(cells: FoldedCells, fold: FoldName): KernelCode {
   return { name: `fold_${fold}`, source };
 }
 
-function foldKernel(
+/** A fold of what `statements` make of `o` and `k`, the numbers of the output and of its cell. */
+export function foldKernel(
   fold: FoldName,
   { parameters, statements, result }: Pick<FoldedCells, 'parameters' | 'statements' | 'result'>,
   name: string = fold,
@@ -209,9 +214,9 @@ function foldKernel(
   const { start, step, merge } = folds[fold];
   return `
 KERNEL void fold_${name}(${parameters}GLOBAL void *RESTRICT out, const int64 outputs,
-    const int64 inner, const int64 outer_step, const int64 inner_step, const int64 chunks,
-    const int64 length, const int64 width, const int lanes, const int is_across,
-    const int is_narrow) {
+    const int64 inner, const int64 outer_step, const int64 inner_step, const int64 first,
+    const int64 chunks, const int64 length, const int64 width, const int lanes,
+    const int is_across, const int is_narrow) {
   LOCAL double totals[${GROUP}];
 ${columnsIn(statements)}  const int item = LOCAL_ID(0);
   const int shares = ${GROUP} / lanes;
@@ -240,8 +245,8 @@ ${statements}      const double own = (double)${result};
     BARRIER();
   }
   if (share == 0 && o < outputs) {
-    if (is_narrow) ((GLOBAL float *)out)[chunk * outputs + o] = (float)total;
-    else ((GLOBAL double *)out)[chunk * outputs + o] = total;
+    const int64 to = first + chunk * outputs + o;
+    PUT_CELL(out, to, total, is_narrow);
   }
 }
 `;
