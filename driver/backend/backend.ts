@@ -9,6 +9,7 @@ import { denseBytes, type Expr } from '../ir/expr.js';
 import type { FrameEngine } from '../ir/frame-engine.js';
 import type { DenseMatrix, Handle, Value } from '../ir/value.js';
 import type { CacheTier } from './cache-tier.js';
+import type { LoopBody, LoopProgram } from './loop-program.js';
 
 export interface BackendCapabilities {
   /** Operators it has kernels for. */
@@ -42,6 +43,8 @@ export interface Segment {
   readonly spare?: ReadonlySet<Expr>;
   /** Nodes of the segment that are evaluated by row blocks. */
   readonly blocked: ReadonlySet<Expr>;
+  /** Each node is evaluated by one kernel over whole values, also where it could go by rows. */
+  readonly isWhole?: boolean;
   /** True: persisted nodes that no output reads are computed by the first segment to read them. */
   readonly lazy?: boolean;
   /** Reductions whose results over consecutive parts are wanted too, by the nodes of the parts. */
@@ -165,6 +168,11 @@ export interface Backend {
    * @throws ExecutionError
    */
   runChain?(nodes: readonly Expr[], inputs: ReadonlyMap<Expr, DenseMatrix>): DenseMatrix;
+  /**
+   * A loop's body as one program over memory of its own; the reason where it is better run node by
+   * node. Nothing has run yet.
+   */
+  compileLoop?(body: LoopBody, context: RunContext): LoopProgram | string;
   /**
    * Runs a segment. On failure nothing of it stays behind.
    *

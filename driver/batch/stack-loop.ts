@@ -7,7 +7,7 @@
  */
 
 import { cellBytes } from '../ir/dtype.js';
-import type { Evaluator } from '../ir/evaluator.js';
+import type { Evaluator, LoopTurns } from '../ir/evaluator.js';
 import { type Expr, topological } from '../ir/expr.js';
 import type { LoopEnd, LoopIdentity } from '../ir/loop-end.js';
 import { type DenseMatrix, heldCells } from '../ir/value.js';
@@ -27,6 +27,8 @@ import type { StackRun } from './stack-run.js';
 import { slotLeaf } from './trace.js';
 import { boundModels } from './transform.js';
 
+/** Steps taken by plans before one is compiled, which costs about as much. */
+const PLANNED_STEPS = 3;
 /** Models leave a stack when fewer than this share of it go on. */
 const COMPACT_SHARE = 0.875;
 
@@ -44,6 +46,15 @@ interface CompiledStep {
   readonly isOwn: readonly boolean[];
   /** A singular matrix may give NaN. */
   readonly mayLose: boolean;
+  /** Taken by plans. */
+  planned: number;
+  /** Turns without plans, once so many were taken; false: there are none. */
+  turns?: LoopTurns | false;
+}
+
+interface Taken {
+  readonly next: StateValues[];
+  readonly done: HostColumns;
 }
 
 export class StackLoop<S extends LoopState> {
@@ -101,34 +112,39 @@ export class StackLoop<S extends LoopState> {
     for (const [i, end] of ends.entries()) end.set(still, state[i]!, still);
     let going = models.filter(isGoing);
     let compiled: CompiledStep | undefined;
-    while (going.length > 0) {
-      const standing: readonly number[] = compiled?.models ?? models;
-      if (compiled === undefined || going.length < COMPACT_SHARE * standing.length) {
-        if (going.length < standing.length) {
-          const places = going.map((model) => standing.indexOf(model));
-          const fewer = state.map((values) => values.pick(places));
-          this.#letGo(state, fewer);
-          state = fewer;
+    try {
+      while (going.length > 0) {
+        const standing: readonly number[] = compiled?.models ?? models;
+        if (compiled === undefined || going.length < COMPACT_SHARE * standing.length) {
+          if (going.length < standing.length) {
+            const places = going.map((model) => standing.indexOf(model));
+            const fewer = state.map((values) => values.pick(places));
+            this.#letGo(state, fewer);
+            state = fewer;
+          }
+          if (compiled?.turns) compiled.turns.end();
+          compiled = this.#compile(going, state);
         }
-        compiled = this.#compile(going, state);
+        const most = Math.min(...going.map((model) => maxIterations - iterations[model]!));
+        const { next, done, steps } = await this.#goOn(compiled, state, going, most);
+        state = next;
+        const goesOn = new Set(going);
+        const isLost = compiled.mayLose ? lostPlaces(state, done) : none;
+        const [ended, places]: [number[], number[]] = [[], []];
+        for (const [place, model] of compiled.models.entries()) {
+          if (!goesOn.has(model)) continue;
+          iterations[model]! += steps;
+          if (isLost.has(place)) lost.add(model);
+          else if (done.value.data[place] !== 0) finished[model] = 1;
+          if (isGoing(model)) continue;
+          ended.push(model);
+          places.push(place);
+        }
+        for (const [i, end] of ends.entries()) end.set(ended, state[i]!, places);
+        going = going.filter(isGoing);
       }
-      const { next, done } = await this.#take(compiled, state);
-      this.#letGo(state, [...next, done], compiled);
-      state = next;
-      const goesOn = new Set(going);
-      const isLost = compiled.mayLose ? lostPlaces(state, done) : none;
-      const [ended, places]: [number[], number[]] = [[], []];
-      for (const [place, model] of compiled.models.entries()) {
-        if (!goesOn.has(model)) continue;
-        iterations[model]!++;
-        if (isLost.has(place)) lost.add(model);
-        else if (done.value.data[place] !== 0) finished[model] = 1;
-        if (isGoing(model)) continue;
-        ended.push(model);
-        places.push(place);
-      }
-      for (const [i, end] of ends.entries()) end.set(ended, state[i]!, places);
-      going = going.filter(isGoing);
+    } finally {
+      if (compiled?.turns) compiled.turns.end();
     }
     const waited = (performance.now() - begun) / 1000;
     for (const k of models) {
@@ -209,14 +225,56 @@ export class StackLoop<S extends LoopState> {
     const roots = this.#step.map((expr) => transform.columns(transform.valueOf(expr)));
     const isPassing = !this.#isLarge.includes(true);
     const isOwn = roots.map((root) => isPassing && this.#session.makesAnew?.(root, slots) === true);
-    return { models, slots, roots, isOwn, mayLose: transform.factorises };
+    return { models, slots, roots, isOwn, mayLose: transform.factorises, planned: 0 };
+  }
+
+  /**
+   * From this state to the next in which something may have happened: a model is done or lost, or
+   * `most` steps are taken.
+   */
+  async #goOn(
+    compiled: CompiledStep,
+    state: readonly StateValues[],
+    going: readonly number[],
+    most: number,
+  ): Promise<Taken & { readonly steps: number }> {
+    if (compiled.planned >= PLANNED_STEPS && most > PLANNED_STEPS) {
+      compiled.turns ??= this.#turnsOf(compiled, state) ?? false;
+    }
+    const { turns } = compiled;
+    if (!turns) {
+      const taken = await this.#take(compiled, state);
+      compiled.planned++;
+      this.#letGo(state, [...taken.next, taken.done], (i) => compiled.isOwn[i] === true);
+      return { ...taken, steps: 1 };
+    }
+    const [done, ...next] = [turns.values.at(-1)!, ...turns.values.slice(0, -1)].map(
+      (value, i) => new HostColumns(this.#session, value, i === 0 ? 1 : this.#leaves[i - 1]!.cols),
+    ) as [HostColumns, ...HostColumns[]];
+    const ends = new Set(going);
+    const places = compiled.models.flatMap((model, place) => (ends.has(model) ? [place] : []));
+    let steps = 0;
+    await turns.take(() => {
+      steps++;
+      if (steps >= most) return true;
+      if (places.some((place) => done.value.data[place] !== 0)) return true;
+      return compiled.mayLose && lostPlaces(next, done).size > 0;
+    });
+    this.#letGo(state, next, () => false);
+    return { next, done, steps };
+  }
+
+  #turnsOf({ slots, roots }: CompiledStep, state: readonly StateValues[]): LoopTurns | undefined {
+    if (!state.every((values) => values instanceof HostColumns)) return undefined;
+    const given = new Map(slots.map((slot, i) => [slot, state[i]!.value]));
+    return this.#session.loopTurns?.(roots, given);
   }
 
   /** A step from this state. */
   async #take(
     { models, slots, roots }: CompiledStep,
     state: readonly StateValues[],
-  ): Promise<{ readonly next: StateValues[]; readonly done: HostColumns }> {
+  ): Promise<Taken> {
     const session = this.#session;
     const isLarge = (at: number): boolean => this.#isLarge[at] === true;
     let exprs = roots;
@@ -249,9 +307,13 @@ export class StackLoop<S extends LoopState> {
 
   /**
    * Cells of the state before are for the results to come, where nobody else holds them.
-   * @param step what made the next state; absent: it is a copy
+   * @param isOwn of the next ones, whether nobody else holds them; default: they are copies
    */
-  #letGo(before: readonly StateValues[], next: readonly StateValues[], step?: CompiledStep): void {
+  #letGo(
+    before: readonly StateValues[],
+    next: readonly StateValues[],
+    isOwn: (at: number) => boolean = () => true,
+  ): void {
     const known = new Set(before.map(bufferOf));
     const still = new Set(next.map(bufferOf));
     for (const values of before) {
@@ -263,7 +325,7 @@ export class StackLoop<S extends LoopState> {
     for (const [i, values] of next.entries()) {
       const buffer = bufferOf(values);
       if (buffer === undefined || known.has(buffer)) continue;
-      if (step === undefined || step.isOwn[i]) this.#own.add(buffer);
+      if (isOwn(i)) this.#own.add(buffer);
     }
   }
 

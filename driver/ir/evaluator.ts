@@ -17,6 +17,13 @@ export interface Evaluator {
    * be said.
    */
   evaluateWith?(exprs: readonly Expr[], given: ReadonlyMap<Expr, DenseMatrix>): Promise<Value[]>;
+  /**
+   * Turns of a loop over its state, compiled, where that can be: `evaluateWith` gives the same, a
+   * turn at a time.
+   * @param exprs the next state, in the order of `given`, then what else is asked for
+   * @param given the state, by slot
+   */
+  loopTurns?(exprs: readonly Expr[], given: ReadonlyMap<Expr, DenseMatrix>): LoopTurns | undefined;
   /** Whether `evaluateWith` gives cells for this node, over these slots, that nobody else holds. */
   makesAnew?(expr: Expr, slots: readonly Expr[]): boolean;
   /** The last holder of cells that were made anew gives them up, for results to come. */
@@ -52,6 +59,20 @@ export interface Evaluator {
    * @param seconds time it took, and all that ran together
    */
   keepLoopEnd?(loop: LoopIdentity, end: LoopEnd, seconds: number, waited: number): void;
+}
+
+/** See `Evaluator.loopTurns`. */
+export interface LoopTurns {
+  /** The nodes after the last turn; the next one writes over them. */
+  readonly values: readonly DenseMatrix[];
+  /**
+   * Takes turns until one is the last.
+   * @param isLast asked after each
+   * @throws what a turn throws, AbortError
+   */
+  take(isLast: () => boolean): Promise<void>;
+  /** Gives the memory back. */
+  end(): void;
 }
 
 /** A function whose calls are reused: see `reusable`. */

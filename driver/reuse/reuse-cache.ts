@@ -168,6 +168,12 @@ export class ReuseCache {
     pending?.settled?.resolve(true);
   }
 
+  /** Counts host memory that is held beside the entries; fewer than 0 bytes were given back. */
+  hold(bytes: number): void {
+    this.#memory.charge(bytes);
+    if (bytes > 0 && this.#isOver()) this.#makeSpace();
+  }
+
   /** Ends a claim without a value; waiters compute for themselves. */
   withdraw(expr: Expr): void {
     const entry = this.#entries.get(expr);
@@ -268,7 +274,7 @@ export class ReuseCache {
   }
 
   /** Evicts to the budget; `added` is new. A file leaves the entry, so it helps only with bytes. */
-  #makeSpace(added: CacheEntry): void {
+  #makeSpace(added?: CacheEntry): void {
     const isAdded = (entry: CacheEntry): boolean => entry === added;
     while (this.#isOver()) {
       const entry = this.#memory.take(isAdded);

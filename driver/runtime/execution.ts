@@ -151,7 +151,10 @@ export class Execution {
         inputs.set(input, await this.#running.operands.operand(input, backend, false));
       }
       const result = await backend.run(
-        { nodes: stepsOf(node), inputs, outputs: [expr], persist: [], blocked: new Set() },
+        {
+          ...{ nodes: stepsOf(node), inputs, outputs: [expr], persist: [] },
+          ...{ blocked: new Set(), isWhole: true },
+        },
         this.#running.context,
       );
       const value = result.values.get(expr);

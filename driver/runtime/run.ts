@@ -13,7 +13,7 @@ import { DATA_BYTES } from '../compiler/row-blocks.js';
 import { simplify } from '../compiler/simplify.js';
 import type { CallHost } from '../functions/function-cache.js';
 import type { Attrs } from '../ir/attrs.js';
-import type { Evaluator, ReusableFunction } from '../ir/evaluator.js';
+import type { Evaluator, LoopTurns, ReusableFunction } from '../ir/evaluator.js';
 import { denseBytes, type Expr, topological } from '../ir/expr.js';
 import type { Interner } from '../ir/intern.js';
 import { isLeafValue } from '../ir/leaf-value.js';
@@ -21,6 +21,7 @@ import type { OpDef } from '../ir/op-def.js';
 import type { DenseMatrix, Value } from '../ir/value.js';
 import type { ResultRole, ReusePolicy } from '../reuse/setting.js';
 import type { Json } from '../reuse/store/entry-format.js';
+import { compiledTurns } from './compiled-turns.js';
 import { Execution } from './execution.js';
 import type { ExecutionContext, Outcome } from './execution-context.js';
 import {
@@ -37,6 +38,7 @@ import { Recall } from './recall.js';
 import { collectOutcomes, valuesOf } from './recovery.js';
 import type { SessionParts } from './session-parts.js';
 import { Statistics } from './statistics.js';
+import { storedPlan } from './stored-plan.js';
 
 /** Cancellation and progress of a run, and the only device it runs on. Default: all. */
 export type RunScope = RunContext & { readonly device?: Backend };
@@ -123,6 +125,14 @@ export class Run implements CallHost {
   async evaluateWith(exprs: readonly Expr[], given: Given): Promise<Value[]> {
     this.#begin();
     return valuesOf(await this.#settle(exprs, NOTHING_ASKED, given));
+  }
+
+  /** As `evaluateWith` over and over, compiled; undefined where that can't be. */
+  loopTurns(exprs: readonly Expr[], given: Given): LoopTurns | undefined {
+    const { cache, interner, local, planner } = this.#parts;
+    const plan = planner.plan(simplify(exprs, interner), { given, device: this.scope.device });
+    const { scope, statistics } = this;
+    return compiledTurns(plan, given, { local, cache, scope, statistics });
   }
 
   /** Cells of one backend alone, of an operator that gives no view, and of what nobody keeps. */
@@ -234,27 +244,13 @@ export class Run implements CallHost {
 
   /** As `plan`, over what the durable store holds too, which is read; no lease is taken. */
   async planStored(exprs: readonly Expr[]): Promise<Plan> {
-    return (await this.#stored(exprs)).plan;
+    return (await storedPlan(exprs, this.#parts, this.scope.signal)).plan;
   }
 
   /** `planStored` as text: as written, then after each rule and pass that changed it. */
   async explainStored(exprs: readonly Expr[]): Promise<string> {
-    const { recall } = await this.#stored(exprs);
+    const { recall } = await storedPlan(exprs, this.#parts, this.scope.signal);
     return this.#parts.planner.explain(exprs, true, recall);
-  }
-
-  async #stored(exprs: readonly Expr[]): Promise<{ readonly plan: Plan; readonly recall: Recall }> {
-    const { cache, interner, planner, tier } = this.#parts;
-    const recall = new Recall(cache, tier, interner, this.scope.signal);
-    const roots = simplify(exprs, interner);
-    const isThere = (expr: Expr): boolean => recall.values.has(expr) || planner.isAtHand(expr);
-    // Settings that keep results by role keep little ones too.
-    await recall.fromStore(roots, isThere, false, planner.keepsAll ? undefined : new Set(roots));
-    for (;;) {
-      const plan = planner.plan(roots, { recall });
-      if (recall.isComplete(plan)) return { plan, recall };
-      await recall.complete(plan);
-    }
   }
 
   /** Time a plan should take by measurements so far, without overlap. @units seconds */

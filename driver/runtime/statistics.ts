@@ -62,6 +62,10 @@ export class Statistics {
   readonly plans: Plan[] = [];
   /** Steps that a device could not take after all, by device, and why the first of them. */
   readonly left = new Map<string, { steps: number; readonly why: string }>();
+  /** Turns that compiled loops took. */
+  compiledTurns = 0;
+  /** Loops that were run by plans, by reason. */
+  readonly loops = new Map<string, number>();
   readonly #asked = new Map<Expr, number>();
   readonly #bars: TimelineBar[] = [];
   /** What devices had done when this began. */
@@ -113,6 +117,28 @@ export class Statistics {
     }
     this.#flush();
     this.#burst = { lane, start, end, counts: new Map([[op, 1]]) };
+  }
+
+  /** A loop is run by plans. */
+  loop(why: string): void {
+    this.loops.set(why, (this.loops.get(why) ?? 0) + 1);
+  }
+
+  /** Turns of a compiled loop, of the nodes of that plan. */
+  turns(
+    { nodes }: Plan,
+    lane: string,
+    turns: number,
+    kernels: number,
+    start: number,
+    end: number,
+  ): void {
+    this.compiledTurns += turns;
+    this.kernels += kernels;
+    this.misses += kernels;
+    const seconds = (end - start) / 1000 / Math.max(1, kernels);
+    for (const { expr } of nodes) this.record(expr, lane, seconds, 'computed');
+    this.bar(lane, `${turns} turns of a compiled loop`, start, end);
   }
 
   /** A longer piece of work ran: a segment, a scan. */

@@ -4,7 +4,7 @@
  * the bound library, the frame engine and memory handed back for its next results.
  */
 
-import type { Backend, CostEstimate } from '../../driver/backend/backend.js';
+import type { Backend, CostEstimate, RunContext } from '../../driver/backend/backend.js';
 import { denseBytes, type Expr } from '../../driver/ir/expr.js';
 import type { FrameEngine } from '../../driver/ir/frame-engine.js';
 import { type DenseMatrix, heldCells, type Value } from '../../driver/ir/value.js';
@@ -15,12 +15,13 @@ import { csrNodeBytes } from './kernels/csr-estimate.js';
 import { hasCsr } from './kernels/csr-form.js';
 import { supportedOps } from './kernels/index.js';
 import { allocateBy, type KernelContext } from './kernels/kernel.js';
+import { compileLoop } from './loops/program.js';
 import type { Blas } from './native/blas.js';
 import { type BlasOptions, loadBlas } from './native/load-blas.js';
 import { ResultMemory } from './result-memory.js';
 import { RowThreads } from './rows/row-threads.js';
 import { runSegment } from './segment.js';
-import { isScanned } from './stream.js';
+import { isScanned, type StreamContext } from './stream.js';
 import { evaluateSync } from './whole.js';
 
 export interface CpuBackendOptions extends BlasOptions {
@@ -138,13 +139,14 @@ export class CpuBackend implements Backend {
     if (cells !== undefined) this.#memory.release(cells);
   }
 
-  run: Backend['run'] = (segment, context) =>
-    runSegment(segment, {
-      ...context,
-      kernels: this.#kernels,
-      frames: this.frames,
-      rows: this.#rows,
-    });
+  compileLoop: NonNullable<Backend['compileLoop']> = (body, context) =>
+    compileLoop(body, this.#streamContext(context));
+
+  run: Backend['run'] = (segment, context) => runSegment(segment, this.#streamContext(context));
+
+  #streamContext(context: RunContext): StreamContext {
+    return { ...context, kernels: this.#kernels, frames: this.frames, rows: this.#rows };
+  }
 
   async close(): Promise<void> {
     this.#rows.close();

@@ -44,7 +44,7 @@ class SegmentRun {
       if (expr.op.source === 'files' || this.#values.has(expr)) continue;
       this.#kernels++;
       if (this.#isStreamed(expr)) this.#streamed.add(expr);
-      else if (this.#isSink(expr)) this.#targets.push(expr);
+      else if (!segment.isWhole && this.#isSink(expr)) this.#targets.push(expr);
       else this.#whole.push(expr);
     }
     for (const expr of this.#streamed) if (this.#isNeededWhole(expr)) this.#targets.push(expr);

@@ -47,6 +47,11 @@ export async function evaluateAsync(
   }
 }
 
+/** Whether rows of it, once they are long, run side by side on threads. */
+export function isThreaded(expr: Expr): boolean {
+  return kernelFor(expr).isThreaded === true;
+}
+
 /** As a pass over its rows. */
 async function runByThreads(
   kernel: Kernel<Cells>,

@@ -4,16 +4,13 @@
  * same order as one step after the other would, so values are the same to the last bit.
  */
 import type { Expr } from '../../../driver/ir/expr.js';
-import type { OpDef } from '../../../driver/ir/op-def.js';
 import { type Cells, type DenseMatrix, dense } from '../../../driver/ir/value.js';
 import { forgetOldest } from '../../../driver/support/forget-oldest.js';
-import type { Stretch } from '../simd/chain-code.js';
 import { chainCode, paysOnLanes } from '../simd/chains.js';
 import { type CellLoop, fitsTiles, tiledLoop } from '../simd/tiles.js';
 import { stretchOf } from './elementwise.js';
 import type { KernelContext } from './kernel.js';
-
-type Cell = NonNullable<OpDef['cell']>;
+import { scriptLoop } from './script-loop.js';
 
 /** What a loop saves a cell and step: a load and a store; measured. @units seconds */
 const SAVED_PER_CELL = 0.5e-9;
@@ -87,50 +84,12 @@ function keyOf(nodes: readonly Expr[], inputs: ReadonlyMap<Expr, DenseMatrix>): 
 
 /** On lanes where that is faster: copying costs more than a few instructions a cell. */
 function loopOf(nodes: readonly Expr[], inputs: ReadonlyMap<Expr, DenseMatrix>): CellLoop {
-  const { rows, cols } = nodes.at(-1)!;
-  if (!paysOnLanes(nodes) || !fitsTiles(rows, cols)) return compile(nodes, inputs);
+  const last = nodes.at(-1)!;
+  const { rows, cols } = last;
   const stretches = new Map([...inputs].map(([e, value]) => [e, stretchOf(value, rows, cols)]));
-  const chain = chainCode(nodes, stretches, [nodes.at(-1)!]);
-  return chain === undefined ? compile(nodes, inputs) : tiledLoop(chain);
-}
-
-function compile(nodes: readonly Expr[], inputs: ReadonlyMap<Expr, DenseMatrix>): CellLoop {
-  const { rows, cols, dtype } = nodes.at(-1)!;
-  const names = new Map<Expr, string>();
-  const stretches: Stretch[] = [];
-  for (const [input, value] of inputs) {
-    names.set(input, `x${stretches.length}`);
-    stretches.push(stretchOf(value, rows, cols));
-  }
-  const take = (wanted: Stretch, index: string): string =>
-    stretches
-      .map((stretch, i) => (stretch === wanted ? `const x${i} = operands${i}[${index}];` : ''))
-      .join(' ');
-  const steps = nodes
-    .map((node, i) => {
-      names.set(node, `v${i}`);
-      const cell = `cell${i}(${node.inputs.map((input) => names.get(input)).join(', ')})`;
-      return `const v${i} = ${dtype === 'float32' ? `Math.fround(${cell})` : cell};`;
-    })
-    .join('\n');
-  const write = `${steps}\nout[at] = v${nodes.length - 1};`;
-  const body = stretches.some((stretch) => stretch === 'row' || stretch === 'column')
-    ? `let at = 0;
-      for (let i = 0; i < rows; i++) {
-        ${take('column', 'i')}
-        for (let j = 0; j < cols; j++, at++) { ${take('full', 'at')} ${take('row', 'j')} ${write} }
-      }`
-    : `const cells = rows * cols;
-      for (let at = 0; at < cells; at++) { ${take('full', 'at')} ${write} }`;
-  // The text holds nothing but the names above; the operators come in as functions, which the
-  // engine inlines.
-  const make = new Function(
-    ...nodes.map((_, i) => `cell${i}`),
-    `return function cellChain(out, rows, cols, operands) {
-      ${stretches.map((_, i) => `const operands${i} = operands[${i}];`).join(' ')}
-      ${take('scalar', '0')}
-      ${body}
-    };`,
-  ) as (...cells: readonly Cell[]) => CellLoop;
-  return make(...nodes.map(({ op }) => op.cell!));
+  const isOnLanes = paysOnLanes(nodes) && fitsTiles(rows, cols);
+  const chain = isOnLanes ? chainCode(nodes, stretches, [last]) : undefined;
+  if (chain !== undefined) return tiledLoop(chain);
+  const loop = scriptLoop(nodes, stretches, [last]);
+  return (out, ...rest) => loop([out], ...rest);
 }

@@ -69,12 +69,24 @@ const takeRowsKernel: Kernel<Cells> = {
       const label = g!.data[i]!;
       const at = i * cols;
       if (!(label >= 0 && label < rows)) cells.fill(0, at, at + cols);
-      else if (views !== undefined) cells.set(views[label | 0]!, at);
-      else if (isCopied) cells.set(data.subarray(label * cols, (label + 1) * cols), at);
+      else if (isCopied && views === undefined) {
+        // Rows that follow one another are one copy: batches in order, say.
+        const from = label | 0;
+        const run = runFrom(g!.data, i, Math.min(out.rows, i + rows - from));
+        cells.set(data.subarray(from * cols, (from + run) * cols), at);
+        i += run - 1;
+      } else if (views !== undefined) cells.set(views[label | 0]!, at);
       else for (let j = 0; j < cols; j++) cells[at + j] = data[(label | 0) * cols + j]!;
     }
     return dense(out.rows, cols, cells);
   },
 };
+
+/** Numbers from place i on, before `end`, of which each is one more than the one before. */
+function runFrom(numbers: Cells, i: number, end: number): number {
+  let to = i + 1;
+  while (to < end && numbers[to] === numbers[to - 1]! + 1) to++;
+  return to - i;
+}
 
 export const groupKernels: readonly Kernel<Cells>[] = [groupSumsKernel, takeRowsKernel];

@@ -5,7 +5,7 @@
  */
 import type { Attrs } from '../../../driver/ir/attrs.js';
 import type { DType, Typed } from '../../../driver/ir/dtype.js';
-import type { Meta } from '../../../driver/ir/expr.js';
+import type { Expr, Meta } from '../../../driver/ir/expr.js';
 import type { BlockContext, OpDef } from '../../../driver/ir/op-def.js';
 import type { Cells, DenseMatrix } from '../../../driver/ir/value.js';
 import type { Blas } from '../native/blas.js';
@@ -73,6 +73,8 @@ export interface Kernel<C extends Cells = Float64Array> {
   readonly csr?: readonly number[];
   /** Its rows are those of its second operand that the first, a column, names; else zeros. */
   readonly takesRows?: true;
+  /** Of a node that is its first operand's cells as they lie: from which on; else undefined. */
+  readonly view?: (expr: Expr) => number | undefined;
   /** Synchronous and long: blocks of rows run side by side on threads. */
   readonly isThreaded?: true;
   /** For `reduce` operators. */

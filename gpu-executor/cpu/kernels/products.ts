@@ -19,7 +19,14 @@ import { type Routines, routinesOf } from '../native/blas.js';
 import { onesSums, ownSums } from './coded-lanes.js';
 import { addTransposedCoded, multiplyCoded } from './coded-products.js';
 import { CODED_PRODUCTS, CodedRows } from './coded-rows.js';
-import type { Kernel, KernelCall, KernelContext, Reducer, ReducerCall } from './kernel.js';
+import type {
+  Allocate,
+  Kernel,
+  KernelCall,
+  KernelContext,
+  Reducer,
+  ReducerCall,
+} from './kernel.js';
 
 /** Rows of one call in sums over rows: a few megabytes, so that X is still cached for the next. */
 const PIECE_ROWS = 8192;
@@ -251,6 +258,7 @@ export class RowSumReducer implements Reducer<Cells> {
   readonly #step: RowSum;
   readonly #finish: ((sums: Cells, order: number) => void) | undefined;
   readonly #pieceRows: number;
+  readonly #allocate: Allocate;
 
   constructor(
     call: ReducerCall,
@@ -266,6 +274,7 @@ export class RowSumReducer implements Reducer<Cells> {
     this.#dtype = call.out.dtype;
     this.#lanes = lanes;
     this.#routines = routinesOf(context.blas, call.parallel);
+    this.#allocate = context.allocate;
     this.#step = step;
     this.#finish = finish;
     this.#pieceRows = pieceRows;
@@ -300,7 +309,7 @@ export class RowSumReducer implements Reducer<Cells> {
       return this.#step(inputs, start, rows, this.#sums[lane], this.#routines);
     }
     const known = this.#pieces[lane];
-    const piece = known ?? new Float32Array(this.#rows * this.#cols);
+    const piece = known ?? (this.#zeros('float32') as Float32Array);
     this.#pieces[lane] = piece;
     if (known !== undefined) {
       const sums = this.#sums[lane] ?? new Float64Array(piece.length);
@@ -314,7 +323,11 @@ export class RowSumReducer implements Reducer<Cells> {
   #newSums(first: DenseMatrix): Float64Array {
     const isCoded = first instanceof CodedRows && first.cols === this.#rows;
     if (isCoded) return onesSums(first, this.#cols);
-    return new Float64Array(this.#rows * this.#cols);
+    return this.#zeros('float64') as Float64Array;
+  }
+
+  #zeros(dtype: DType): Cells {
+    return this.#allocate(this.#rows * this.#cols, dtype).fill(0);
   }
 
   result(): DenseMatrix {

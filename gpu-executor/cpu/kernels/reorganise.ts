@@ -19,6 +19,7 @@ const TILE = 32;
 
 const transposeKernel: Kernel<Cells> = {
   op: transpose,
+  view: ({ rows, cols }) => (rows === 1 || cols === 1 ? 0 : undefined),
   run: ({ inputs: [x] }, context) => {
     const { rows, cols, dtype, data } = x!;
     const out = context.allocate(rows * cols, dtype);
@@ -58,6 +59,8 @@ function copyRows(
 
 const sliceKernel: Kernel<Cells> = {
   op: slice,
+  view: ({ inputs: [x], attrs, cols }) =>
+    cols === x!.cols ? rangeOf(attrs, 'rows', x!.rows)[0] * cols : undefined,
   run: ({ inputs: [x], attrs, out }, context) => {
     const [firstRow] = rangeOf(attrs, 'rows', x!.rows);
     const [firstCol] = rangeOf(attrs, 'cols', x!.cols);
@@ -97,6 +100,7 @@ const rbindKernel: Kernel<Cells> = {
 
 const castKernel: Kernel<Cells> = {
   op: cast,
+  view: ({ inputs: [x], dtype }) => (x!.dtype === dtype ? 0 : undefined),
   run: ({ inputs: [x], out }, { allocate }) => converted(x!, out.dtype, allocate),
 };
 
@@ -111,6 +115,7 @@ const repeatColsKernel: Kernel<Cells> = {
 
 const reshapeKernel: Kernel<Cells> = {
   op: reshape,
+  view: () => 0,
   run: ({ inputs: [x], out }) => dense(out.rows, out.cols, x!.data),
 };
 

@@ -1,0 +1,35 @@
+/**
+ * A loop's body compiled by a backend: one turn computes the next state from the state and writes
+ * it in its place. Invariant: values have the bits that the nodes have when each is run by itself.
+ */
+import type { Expr } from '../ir/expr.js';
+import type { DenseMatrix } from '../ir/value.js';
+
+export interface LoopBody {
+  /** What a turn computes, inputs before consumers. */
+  readonly nodes: readonly Expr[];
+  /** What is there before: cells that do not change while the loop runs. */
+  readonly values: ReadonlyMap<Expr, DenseMatrix>;
+  /** The state. */
+  readonly slots: readonly Expr[];
+  /** The next state, in the order of `slots`, then what else is asked for. */
+  readonly roots: readonly Expr[];
+}
+
+export interface LoopProgram {
+  /**
+   * The roots after the last turn, the state before the first: views of memory that the next turn
+   * writes over.
+   */
+  readonly results: readonly DenseMatrix[];
+  /** What it holds. @units bytes */
+  readonly bytes: number;
+  /** Kernels run so far, one a node. */
+  readonly kernels: number;
+  /** Sets the state. */
+  load(state: readonly DenseMatrix[]): void;
+  /** At once where nothing in it is better run beside other work. @throws as the nodes do */
+  turn(): void | Promise<void>;
+  /** Nobody reads its results any more. */
+  end(): void;
+}

@@ -1,0 +1,83 @@
+/**
+ * One kernel of a compiled loop as a call whose operands, result and further memory are the same in
+ * every turn. Long calls run beside other work, as they do elsewhere; those that a plan would hand
+ * to the thread pool only so as not to hold up the event loop run at once, divided in the same way,
+ * so that their bits are the same.
+ */
+import type { DType } from '../../../driver/ir/dtype.js';
+import type { Expr } from '../../../driver/ir/expr.js';
+import { type Cells, cellsOf, type DenseMatrix, dtypeOf } from '../../../driver/ir/value.js';
+import { allocateBy, type KernelContext } from '../kernels/kernel.js';
+import type { Blas } from '../native/blas.js';
+import type { StreamContext } from '../stream.js';
+import { evaluateAsync, evaluateSync, isThreaded } from '../whole.js';
+
+/** From so much on, all threads are worth the hand-over; measured. @units flops */
+const LONG_FLOPS = 1e8;
+
+export interface KernelUnit {
+  readonly run: () => void | Promise<void>;
+  /** What it holds beside its result. @units bytes */
+  readonly bytes: () => number;
+}
+
+/** @param blas that of the context, without its threads */
+export function kernelUnit(
+  expr: Expr,
+  inputs: readonly DenseMatrix[],
+  { data: out }: DenseMatrix,
+  stream: StreamContext,
+  blas: Blas,
+): KernelUnit {
+  const memory = new TurnMemory(out);
+  const allocate = allocateBy((cells, dtype) => memory.take(cells, dtype));
+  const own: KernelContext = { blas: stream.kernels.blas, allocate };
+  const isLong = expr.op.flops(inputs, expr.attrs, expr) >= LONG_FLOPS || isThreaded(expr);
+  const asynchronous = { ...stream, kernels: isLong ? own : { blas, allocate } };
+  const store = ({ data }: DenseMatrix): void => {
+    if (data !== out) out.set(data);
+  };
+  return {
+    run: () => {
+      memory.begin();
+      const value = evaluateSync(expr, inputs, own);
+      if (value === undefined) return evaluateAsync(expr, inputs, asynchronous).then(store);
+      store(value);
+      return undefined;
+    },
+    bytes: () => memory.bytes,
+  };
+}
+
+/** What a kernel allocates in a turn, in its order: the same in the next. */
+class TurnMemory {
+  readonly #out: Cells;
+  readonly #taken: Cells[] = [];
+  #next = 0;
+  #isOutTaken = false;
+  bytes = 0;
+
+  constructor(out: Cells) {
+    this.#out = out;
+  }
+
+  begin(): void {
+    this.#next = 0;
+    this.#isOutTaken = false;
+  }
+
+  take(cells: number, dtype: DType): Cells {
+    const out = this.#out;
+    if (!this.#isOutTaken && out.length === cells && dtypeOf(out) === dtype) {
+      this.#isOutTaken = true;
+      return out;
+    }
+    const at = this.#next++;
+    const known = this.#taken[at];
+    if (known?.length === cells && dtypeOf(known) === dtype) return known;
+    const fresh = cellsOf(dtype, cells);
+    this.bytes += fresh.byteLength - (known?.byteLength ?? 0);
+    this.#taken[at] = fresh;
+    return fresh;
+  }
+}

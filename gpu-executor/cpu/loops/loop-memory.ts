@@ -1,0 +1,19 @@
+/** Memories of compiled loops that have ended, for the next ones: each is a mapping of its own. */
+import { LaneMemory } from '../simd/lane-memory.js';
+
+const MAX_IDLE = 2;
+/** Larger ones are left to the garbage collector. @units bytes */
+const MAX_IDLE_BYTES = 16 * 1024 * 1024;
+
+const idle: LaneMemory[] = [];
+
+/** One that nobody else uses, of at least so many bytes; what it holds is unspecified. */
+export function takeMemory(bytes: number): LaneMemory {
+  const memory = idle.pop() ?? new LaneMemory();
+  memory.reserve(bytes);
+  return memory;
+}
+
+export function giveMemory(memory: LaneMemory): void {
+  if (idle.length < MAX_IDLE && memory.bytes <= MAX_IDLE_BYTES) idle.push(memory);
+}

@@ -1,0 +1,240 @@
+/**
+ * Compiled loops: the same bits as turns that are planned one by one, in memory that is taken once,
+ * charged to the cache and given back; and what becomes of loops that are not compiled.
+ */
+import assert from 'node:assert/strict';
+import { slotLeaf } from '../../../../driver/batch/trace.js';
+import {
+  batch,
+  coo,
+  fill,
+  iterate,
+  type LoopState,
+  type LoopStep,
+  logSoftmax,
+  Matrix,
+  matrix,
+  oneHot,
+  Session,
+  seq,
+  takeRows,
+} from '../../../../driver/index.js';
+import type { DType } from '../../../../driver/ir/dtype.js';
+import { converted, dense } from '../../../../driver/ir/value.js';
+import { type CpuBackend, createCpuBackend } from '../../../../gpu-executor/cpu/index.js';
+import { FreeRanges } from '../../../../gpu-executor/cpu/loops/free-ranges.js';
+
+type Of = Readonly<Record<string, Matrix>>;
+type Step = (now: Of, given: Of) => LoopStep<LoopState>;
+
+const wave = (count: number, seed: number): Float64Array =>
+  Float64Array.from({ length: count }, (_, i) => Math.sin(1.7 * i + seed));
+
+/** Bodies by what is special in them; `w` [12, 3] and `v` [12, 3] are each model's own. */
+const BODIES: Readonly<Record<string, Step>> = {
+  'a step down a gradient, over data and counters': ({ w, v, n }, { X, y }) => {
+    const z = X!.matmul(w!).add(w!.slice([0, 1]));
+    const p = logSoftmax(z).exp();
+    const g = X!
+      .t()
+      .matmul(p.sub(oneHot(y!, 3).cast(w!.dtype)))
+      .add(w!.mul(0.01));
+    const mean = v!.mul(0.9).add(g.mul(0.1));
+    const rate = n!.add(1).pow(-0.5).mul(0.05).cast(w!.dtype);
+    return { state: { w: w!.sub(mean.mul(rate)), v: mean, n: n!.add(1) }, done: n!.ge(8) };
+  },
+  'state that is handed on, swapped and cut': ({ w, v, n }) => {
+    const cut = w!.slice([1, 12]).rbind(v!.slice([0, 1]));
+    return { state: { w: v!, v: cut.add(w!.colSums()), n: n!.add(1) }, done: n!.ge(7) };
+  },
+  'cells that a step reads after they are written over': ({ w, v, n }) => {
+    const next = w!.mul(0.5).add(1).add(w!.max());
+    const turned = v!
+      .t()
+      .matmul(next)
+      .matmul(fill(w!.session, 3, 3, 0.125).cast(w!.dtype));
+    return { state: { w: next, v: v!.add(turned.slice([0, 1])), n: n!.add(1) }, done: n!.ge(6) };
+  },
+  'a system, rows by number, and what does not change': ({ w, v, n }, { X, y }) => {
+    const { session } = X!;
+    const A = X!.tsmm().addDiag(n!.add(5).cast(X!.dtype));
+    const some = takeRows(seq(session, 0, 4).add(n!), X!);
+    const b = some.t().matmul(some.matmul(w!)).add(v!.abs().log());
+    const own = y!.mul(2).sum().asMatrix().cast(w!.dtype);
+    const solved = A.solve(b, { assume: 'spd' }).add(own.mul(0.001));
+    return {
+      state: { w: solved, v: w!.cbind(v!).slice(null, [2, 5]), n: n!.add(1) },
+      done: n!.ge(9),
+    };
+  },
+  'products long enough for threads': ({ w, v, n }, { X }) => {
+    const many = takeRows(seq(X!.session, 0, 599).mul(0.06).floor().add(n!), X!);
+    const all = many.matmul(many.t());
+    const next = all.t().matmul(many).t().matmul(many).matmul(w!).mul(1e-5);
+    return { state: { w: next.add(w!.mul(0.1)), v: v!, n: n!.add(1) }, done: n!.ge(5) };
+  },
+};
+
+async function run(name: string, dtype: DType, models: number, isCompiled: boolean) {
+  const local = await createCpuBackend();
+  if (!isCompiled) (local as { compileLoop?: unknown }).compileLoop = undefined;
+  const session = new Session({ local, reuse: 'off' });
+  const rows = 40;
+  const cells = (r: number, c: number, seed: number): Matrix =>
+    matrix(session, r, c, converted(dense(r, c, wave(r * c, seed)), dtype).data);
+  const y = matrix(
+    session,
+    rows,
+    1,
+    Float64Array.from({ length: rows }, (_, i) => i % 3),
+  );
+  const each = (seed: number): Matrix[] =>
+    Array.from({ length: models }, (_, k) => cells(12, 3, seed + k));
+  const args = {
+    X: { shared: cells(rows, 12, 1) },
+    y: { shared: y },
+    w: each(2),
+    v: each(50),
+    // Models end one after the other.
+    n: Array.from({ length: models }, (_, k) => fill(session, 1, 1, -k)),
+  };
+  const program = async ({ X, y, ...start }: Of) => {
+    const { finished: _, ...end } = await iterate(
+      start,
+      (now) => BODIES[name]!(now, { X: X!, y: y! }),
+      {
+        maxIterations: 40,
+      },
+    );
+    return end as Of;
+  };
+  const found = await batch(session, models, args, program, { name, version: '1', isFresh: true });
+  const values = await Promise.all(
+    found.flatMap((one) =>
+      Object.entries(one).map(async ([key, m]) => [key, (await m.value()).data]),
+    ),
+  );
+  const { compiledTurns, kernels, loops } = session.statistics;
+  await session.close();
+  return { values, compiledTurns, kernels, loops };
+}
+
+describe('compiled loops', () => {
+  for (const name of Object.keys(BODIES)) {
+    it(`have the bits of planned turns: ${name}`, async () => {
+      for (const [dtype, models] of [
+        ['float64', 1],
+        ['float32', 3],
+      ] as const) {
+        const compiled = await run(name, dtype, models, true);
+        const planned = await run(name, dtype, models, false);
+        assert.deepEqual([...compiled.loops.keys()], []);
+        assert.ok(compiled.compiledTurns >= 2, `${compiled.compiledTurns} turns`);
+        assert.equal(planned.compiledTurns, 0);
+        assert.deepEqual(compiled.values, planned.values);
+        // What does not change from turn to turn is computed once.
+        assert.ok(compiled.kernels <= planned.kernels, `${compiled.kernels} of ${planned.kernels}`);
+      }
+    });
+  }
+});
+
+describe('a compiled loop', () => {
+  let local: CpuBackend;
+  let session: Session;
+  beforeEach(async () => {
+    local = await createCpuBackend();
+    session = new Session({ local });
+  });
+  afterEach(() => session.close());
+
+  const like = { rows: 100, cols: 3, dtype: 'float64' } as const;
+
+  /** x' = t(X) (X x) / 100, and whether a cell of it is above the limit. */
+  function turnsOf(X: Matrix, limit: number) {
+    const slot = slotLeaf(session, like);
+    const x = Matrix.of(session, slot);
+    const next = X.t().matmul(X.matmul(x)).mul(0.01);
+    const exprs = [next.expr, next.max().asMatrix().gt(limit).expr];
+    const start = dense(100, 3, wave(300, 3));
+    return session.loopTurns(exprs, new Map([[slot, start]]));
+  }
+
+  it('takes memory once, charges it to the cache and gives it back', async () => {
+    const before = session.cache.bytes;
+    const turns = turnsOf(matrix(session, 30, 100, wave(3000, 1)), Infinity)!;
+    assert.ok(session.cache.bytes - before >= 2 * 2400, `${session.cache.bytes - before} bytes`);
+    const [{ data }] = turns.values as [(typeof turns.values)[0]];
+    await turns.take(() => true);
+    const [held, first] = [session.cache.bytes, data[0]];
+    let taken = 0;
+    await turns.take(() => ++taken === 5);
+    assert.equal(session.cache.bytes, held);
+    assert.equal(turns.values[0]!.data, data);
+    assert.notEqual(data[0], first);
+    assert.equal(session.statistics.compiledTurns, 6);
+    turns.end();
+    assert.equal(session.cache.bytes, before);
+  });
+
+  it('is planned where it goes over rows of data, and says so', () => {
+    const X = coo(session, {
+      rows: 50,
+      cols: 100,
+      rowIndices: [1, 4],
+      columns: [3, 90],
+      values: [1, 2],
+    });
+    const slot = slotLeaf(session, like);
+    const next = Matrix.of(session, slot).add(X.matmul(Matrix.of(session, slot)).sum());
+    const given = new Map([[slot, dense(100, 3, wave(300, 3))]]);
+    assert.equal(session.loopTurns([next.expr], given), undefined);
+    assert.deepEqual([...session.statistics.loops], [['matmul goes over rows', 1]]);
+  });
+
+  it('stops in the middle when it is cancelled, and lets other work through until then', async () => {
+    const stop = new AbortController();
+    const running = session.run({ signal: stop.signal });
+    const slot = slotLeaf(session, { rows: 1, cols: 1, dtype: 'float64' });
+    const one = Matrix.of(session, slot).mul(1);
+    const given = new Map([[slot, dense(1, 1, Float64Array.of(2))]]);
+    const turns = running.loopTurns([one.expr], given)!;
+    let count = 0;
+    setImmediate(() => setImmediate(() => stop.abort()));
+    await assert.rejects(
+      turns.take(() => ++count < 0),
+      { name: 'AbortError' },
+    );
+    turns.end();
+    assert.equal(running.statistics.compiledTurns, count);
+    assert.equal(turns.values[0]!.data[0], 2);
+  });
+});
+
+describe('ranges of memory', () => {
+  it('never overlap, and are joined again', () => {
+    const ranges = new FreeRanges();
+    const held = new Map<number, number>();
+    let random = 7;
+    for (let i = 0; i < 400; i++) {
+      random = (random * 48_271) % 2_147_483_647;
+      const bytes = 1 + (random % 700);
+      if (random % 3 > 0) {
+        const from = ranges.take(bytes);
+        for (const [other, size] of held) {
+          assert.ok(from >= other + size || from + bytes <= other, `${from} in ${other}`);
+        }
+        held.set(from, bytes);
+      } else {
+        const [first] = held;
+        if (first === undefined) continue;
+        ranges.give(...first);
+        held.delete(first[0]);
+      }
+    }
+    for (const one of held) ranges.give(...one);
+    const { end } = ranges;
+    assert.equal(ranges.take(end), 0);
+    assert.equal(ranges.end, end);
+  });
+});
