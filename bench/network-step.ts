@@ -8,6 +8,7 @@ import { performance } from 'node:perf_hooks';
 import { adam, batch, fill, type Matrix, matrix, Session } from '../driver/index.js';
 import { createCpuBackend } from '../gpu-executor/cpu/index.js';
 import type { RowData } from '../jobs/estimators/estimator.js';
+import { perceptron } from '../jobs/estimators/networks/layer-list.js';
 import { trainNetwork } from '../jobs/estimators/networks/train.js';
 import { alternate, type Bench, type Sample, type Side } from './harness.js';
 import { benchFile, ownPython } from './paths.js';
@@ -102,7 +103,7 @@ async function lossOf(given: Readonly<Record<string, Matrix>>, epochs: number): 
   const { loss } = await trainNetwork(
     { X: X!, y: y!, weight: all, design, classes: CLASSES },
     {
-      network: { activation: 'relu', hidden: [HIDDEN], outputs: CLASSES },
+      network: perceptron(INPUTS, [HIDDEN], 'relu', CLASSES),
       loss: 'classes',
       batchRows: BATCH,
       shuffles: false,

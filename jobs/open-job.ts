@@ -169,7 +169,7 @@ function requireReuse({ reuse }: Job, { session }: OpenSession): void {
 
 /** @throws DataError for a metric in SQL that is none, before anything is fitted */
 async function checkFormulas(
-  { estimator, candidates, classes, weight }: SearchGroup,
+  { estimator, candidates, classes, weight, X }: SearchGroup,
   formulas: OpenSession['formulas'],
   scoring: Job['scoring'],
 ): Promise<void> {
@@ -177,7 +177,7 @@ async function checkFormulas(
   if (asked.length === 0) return;
   const { task } = estimator;
   const { all: params } = candidates[0]!;
-  const outputs = estimator.outputs(params, classes.length);
+  const outputs = estimator.outputs(params, classes.length, X.cols);
   const link = estimator.link(params, classes.length);
   const columns = predictionColumns({
     task,

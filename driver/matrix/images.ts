@@ -280,8 +280,9 @@ function both(extent: Extent): readonly [number, number] {
   return typeof extent === 'number' ? [extent, extent] : extent;
 }
 
-function paddingOf(
-  { height, width }: ImageShape,
+/** Pixels beyond the border of each side. */
+export function paddingOf(
+  { height, width }: Pick<ImageShape, 'height' | 'width'>,
   { padding = 'valid', ...options }: ConvolutionOptions,
 ): readonly [number, number, number, number] {
   if (typeof padding === 'number') return [padding, padding, padding, padding];

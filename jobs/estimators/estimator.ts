@@ -7,10 +7,11 @@
  */
 import type { z } from 'zod';
 import type { Matrix, NonnegativeOptions, Scalar } from '../../driver/index.js';
+import type { AttrValue } from '../../driver/ir/attrs.js';
 import type { Basis } from './basis.js';
 import type { TrainingRows } from './linear-design.js';
 import type { Moments } from './moments.js';
-import type { Perceptron } from './networks/layers.js';
+import type { Layers } from './networks/layers.js';
 import type { BesideCategory } from './solvers/border.js';
 import type { FitSize } from './solvers/choice.js';
 import type { Curvature, Nearby } from './solvers/nearby.js';
@@ -23,7 +24,9 @@ export type ParamValue =
   /** A number a class, by class number; or what the estimator says of `lists`. */
   | readonly number[]
   /** A number a class, by the class as text. Estimators are given it by class number. */
-  | Readonly<Record<string, number>>;
+  | Readonly<Record<string, number>>
+  /** The layers of a network. */
+  | readonly (string | { readonly [layer: string]: AttrValue })[];
 /** Values by parameter name, every parameter of the estimator present. */
 export type Params = Readonly<Record<string, ParamValue>>;
 
@@ -63,13 +66,17 @@ export interface EstimatorFacts {
   readonly ranksRows?: false;
   /** @param classes how many the target has; 0 without classes */
   readonly link: (params: Params, classes: number) => Link;
-  /** Columns of decision values. */
-  readonly outputs: (params: Params, classes: number) => number;
+  /** Columns of decision values. @param columns of the design */
+  readonly outputs: (params: Params, classes: number, columns: number) => number;
   /**
-   * Networks: their decision values are those of layers after a first one, which is linear. A fit's
-   * weights have the layers in further columns, see `networks/layers.ts`.
+   * Networks: their decision values are what layers make of the columns. A fit's weights have the
+   * layers in further columns, see `networks/layers.ts`.
+   * @param columns of the design
+   * @throws ConfigError for layers that do not fit these
    */
-  readonly network?: (params: Params, classes: number) => Perceptron;
+  readonly network?: (params: Params, classes: number, columns: number) => Layers;
+  /** Networks: how many of the layers give the code of a row, where the rest say the row again. */
+  readonly codeLayers?: (params: Params) => number;
   /** What of the encoded columns decision values are linear in. Default: themselves. */
   readonly basis?: (params: Params) => Basis;
   /**
@@ -86,7 +93,7 @@ export interface EstimatorFacts {
   readonly nonnegative?: (params: Params, columns: number) => Nonnegative;
   /**
    * Decompositions: where the point is about which decision values are coordinates on vectors of
-   * length 1 at right angles. Default `nowhere`: they are no such coordinates.
+   * length 1 at right angles; or `rows`, the columns once more. Default `nowhere`: neither.
    */
   readonly projects?: (params: Params) => Projection;
 }
@@ -94,7 +101,7 @@ export interface EstimatorFacts {
 /** What decision values that are not below 0 are the least of. */
 export type Nonnegative = Pick<NonnegativeOptions, 'loss' | 'l1' | 'l2'>;
 
-export type Projection = 'about the mean' | 'about the origin' | 'nowhere';
+export type Projection = 'about the mean' | 'about the origin' | 'rows' | 'nowhere';
 
 /** Fitted from moments of the training rows, which cost no pass over the data. */
 export interface MomentEstimator extends EstimatorFacts {
@@ -258,10 +265,17 @@ export interface RowDesign {
    * @shape [encoded + 1, m] -> [design + 1, m]
    */
   readonly restrict?: (weights: Matrix) => Matrix;
+  /** Design columns of encoded rows. @shape x: [n, encoded] -> [n, design] */
+  readonly rows: (x: Matrix) => Matrix;
+  /**
+   * A layer that says design columns, as one that says them in units of the data: intercepts last.
+   * @shape [units + 1, design]
+   */
+  readonly restored: (layer: Matrix) => Matrix;
   /** M' g: a gradient by design weights from one by encoded weights. @shape [encoded + 1, m] */
   readonly contract: (gradient: Matrix) => Matrix;
   /** Coefficients and intercepts as `Fit.outputs` has them, from weights of design columns. */
-  readonly outputs: (weights: Matrix) => FitOutputs;
+  readonly outputs: (weights: Matrix) => LinearOutputs;
   /** Of the training rows and their design columns. */
   readonly moments: {
     /** The sum of weights: [1, 1]. */
@@ -301,15 +315,21 @@ export interface AllMoments {
 }
 
 export interface FitOutputs {
-  /** Of the basis of design columns, in units of encoded ones: [design basis, outputs]. */
-  readonly coefficients: Matrix;
+  /**
+   * Of the basis of design columns, in units of encoded ones: [design basis, outputs]. Absent, with
+   * the intercept: of networks that begin at the columns.
+   */
+  readonly coefficients?: Matrix;
   /** [1, outputs] */
-  readonly intercept: Matrix;
-  /** Of networks, the layers after the first, see `flattened`: [1, cells]. */
+  readonly intercept?: Matrix;
+  /** Of networks, the layers after a linear first one, see `flattened`: [1, cells]. */
   readonly layers?: Matrix;
   /** Training means over present cells of design columns: [1, design]. Absent: not imputed. */
   readonly imputed?: Matrix;
 }
+
+/** Those of models that are linear, or whose first layer is. */
+export type LinearOutputs = FitOutputs & Required<Pick<FitOutputs, 'coefficients' | 'intercept'>>;
 
 export interface Fit {
   /** Coefficients of the basis of encoded columns, intercepts last: [basis + 1, outputs]. */

@@ -1,5 +1,6 @@
 /** Every estimator there is, in the order that job files list them. */
 
+import { autoencoder } from './autoencoder.js';
 import { bernoulliNb } from './bernoulli-nb.js';
 import { elasticNet } from './elastic-net.js';
 import type { Estimator } from './estimator.js';
@@ -13,6 +14,7 @@ import { logistic } from './logistic.js';
 import { mlpClassifier, mlpRegressor } from './mlp.js';
 import { multinomialNb } from './multinomial-nb.js';
 import { nearestCentroid } from './nearest-centroid.js';
+import { cnn, networkClassifier, networkRegressor } from './network.js';
 import { nmf } from './nmf.js';
 import { ols } from './ols.js';
 import { pca, svd } from './pca.js';
@@ -31,9 +33,12 @@ export const estimators: readonly Estimator[] = [
   gamma,
   tweedie,
   mlpRegressor,
+  networkRegressor,
   logistic,
   linearSvm,
   mlpClassifier,
+  networkClassifier,
+  cnn,
   gaussianNb,
   multinomialNb,
   bernoulliNb,
@@ -43,4 +48,5 @@ export const estimators: readonly Estimator[] = [
   pca,
   svd,
   nmf,
+  autoencoder,
 ];

@@ -56,6 +56,11 @@ export interface ColumnPlaces {
   readonly carries: Matrix;
 }
 
+/** Columns of the design. */
+export function columnsOf({ select, wide, encoded }: LinearDesign): number {
+  return select?.cols ?? wide?.design ?? encoded;
+}
+
 /** From this many columns on, each step's value is large: one operator does all in one matrix. */
 export const WIDE_COLUMNS = 1024;
 

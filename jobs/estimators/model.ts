@@ -6,7 +6,8 @@ import { type ClassValue, type Matrix, matrix, nonnegative, zeros } from '../../
 import { applyStages, type StoredStage } from '../prepare/stored-stages.js';
 import { type Basis, basisColumns } from './basis.js';
 import type { Estimator, FitOutputs, Link, Nonnegative, Params, Task } from './estimator.js';
-import { type LayersAfter, layersOf, storedLayers } from './networks/layers.js';
+import { firstUnits } from './networks/layers.js';
+import { layersOf, type StoredLayer, storedLayers } from './networks/stored-layers.js';
 import type { Votes } from './votes.js';
 
 export interface LinearModel {
@@ -17,8 +18,13 @@ export interface LinearModel {
   readonly basis?: Basis;
   /** Decision values are not below 0, and the coefficients the parts they are of. */
   readonly nonnegative?: Nonnegative;
-  /** Of a network: `coefficients` and `intercepts` are its first layer, and these follow. */
-  readonly layers?: LayersAfter;
+  /**
+   * Of a network: `coefficients` and `intercepts` are its first layer, and these follow; there are
+   * none where layers begin at the columns.
+   */
+  readonly layers?: readonly StoredLayer[];
+  /** How many of the layers give the code of a row, where all of them say the row again. */
+  readonly code?: number;
   /** Of an ensemble whose members vote: decision values are those of all members, side by side. */
   readonly votes?: Votes;
   /** By class number; absent without classes. */
@@ -53,12 +59,13 @@ export function storedModel(
   values: FitValues,
   { columns, imputed, classes }: StoredDesign,
 ): LinearModel {
-  const intercepts = [...values.intercept!];
+  const intercepts = [...(values.intercept ?? [])];
   const outputs = intercepts.length;
-  const cells = values.coefficients!;
+  const cells = values.coefficients ?? [];
   const basis = estimator.basis?.(params) ?? 'linear';
   const nonnegative = estimator.nonnegative?.(params, columns.length);
-  const network = estimator.network?.(params, classes.length);
+  const network = estimator.network?.(params, classes.length, columns.length);
+  const code = estimator.codeLayers?.(params);
   return {
     kind: 'linear',
     task: estimator.task,
@@ -66,6 +73,7 @@ export function storedModel(
     ...(basis === 'linear' ? {} : { basis }),
     ...(nonnegative ? { nonnegative } : {}),
     ...(network ? { layers: storedLayers(network, values.layers!) } : {}),
+    ...(network && code ? { code: code - (firstUnits(network) > 0 ? 1 : 0) } : {}),
     ...(classes.length > 0 ? { classes } : {}),
     columns,
     coefficients: intercepts.map((_, k) =>
@@ -86,6 +94,7 @@ export function decisionValues(model: LinearModel, X: Matrix): Matrix {
   const { basis = 'linear', coefficients, intercepts, nonnegative: own, prepare, layers } = model;
   const { session } = X;
   const columns = prepare ? applyStages(X, prepare) : imputedCells(model, X);
+  if (coefficients.length === 0) return layersOf(columns.cast('float64'), layers!);
   const [{ length } = []] = coefficients;
   const rows = matrix(session, intercepts.length, length, Float64Array.from(coefficients.flat()));
   if (own !== undefined) {

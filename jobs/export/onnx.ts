@@ -6,8 +6,10 @@
  * answer is NaN.
  */
 import { ConfigError } from '../../driver/errors.js';
+import { layersWidth } from '../estimators/networks/stored-layers.js';
 import { voteWidth } from '../estimators/votes.js';
 import type { ModelFeature, ModelFile } from '../model/model-file.js';
+import { modelFor } from '../predict/outputs.js';
 import {
   type ExportedFeature,
   type ExportInput,
@@ -18,11 +20,19 @@ import {
   numericCategories,
 } from './inputs.js';
 import { Graph } from './onnx-graph.js';
+import { layerValues, nanGuarded } from './onnx-layers.js';
 import { type OnnxValue, onnxBytes, type TensorType } from './onnx-messages.js';
 import { refusedAtMissing, stagedColumns } from './onnx-stages.js';
 
 /** Names of what models answer with. */
-const ANSWERS = ['prediction', 'label', 'decision', 'probabilities', 'components'] as const;
+const ANSWERS = [
+  'prediction',
+  'label',
+  'decision',
+  'probabilities',
+  'components',
+  'reconstruction',
+] as const;
 
 /** Booleans that may be missing are numbers: 1 for true, NaN for missing. */
 function inputType({ type, mayMiss }: ExportInput): 'double' | 'bool' | 'string' {
@@ -51,10 +61,9 @@ export function onnxModel(model: ModelFile): Uint8Array {
     const own = pieces.filter((_, f) => !mayStayMissing(features[f]!.feature));
     decisions = refusedAtMissing(graph, made, own);
   }
-  const last = layersAfter(graph, model, decisions);
   const outputs = model.votes
     ? votedAnswers(graph, model, decisions, model.votes)
-    : answers(graph, model, last, decisions);
+    : ownAnswers(graph, model, decisions);
   return onnxBytes({
     nodes: graph.nodes,
     constants: graph.constants,
@@ -155,6 +164,8 @@ function bins(graph: Graph, { edges, missing, impute }: Bins, x: string): string
 
 /** B(X) W + b. */
 function decisionsOf(graph: Graph, model: ModelFile, x: string): string {
+  // Layers begin at the columns.
+  if (model.coefficients.length === 0) return x;
   const product = graph.node('MatMul', [basisOf(graph, model, x), weightsOf(graph, model)]);
   return graph.node('Add', [
     product,
@@ -225,34 +236,23 @@ function memberSays(
   return classes === 2 ? second(votes) : votes;
 }
 
-/** Of a network, what its layers after the first make of decision values. */
-function layersAfter(graph: Graph, { layers: own }: ModelFile, first: string): string {
-  if (own === undefined) return first;
-  const nodes = { identity: undefined, logistic: 'Sigmoid', tanh: 'Tanh', relu: 'Relu' } as const;
-  const op = nodes[own.activation];
-  let z = first;
-  for (const { weights, intercepts } of own.layers) {
-    const units = intercepts.length;
-    const before = weights[0]!.length;
-    const W = graph.doubles(
-      Float64Array.from({ length: before * units }, (_, at) => {
-        return weights[at % units]![Math.floor(at / units)]!;
-      }),
-      [before, units],
-    );
-    const a = op === undefined ? z : graph.node(op, [z]);
-    const b = graph.doubles(intercepts, [1, units]);
-    z = graph.node('Add', [graph.node('MatMul', [a, W]), b]);
-  }
-  // What is NaN at first must not end as max(NaN, 0), which may be 0.
-  const guard = graph.node('Mul', [columnOf(graph, first), graph.doubles([0], [1, 1])]);
-  return graph.node('Add', [z, guard]);
+/** Of an autoencoder the code and the rows again; of others what they decide by. */
+function ownAnswers(graph: Graph, model: ModelFile, first: string): OnnxValue[] {
+  const { layers = [], code, columns } = model;
+  const values = layerValues(graph, layers, first);
+  const last = nanGuarded(graph, values.at(-1)!, first);
+  if (code === undefined) return answers(graph, model, last, first);
+  const coded = modelFor(model, ['components']);
+  const [own] = answers(graph, coded, nanGuarded(graph, values[code]!, first), first);
+  const name = 'reconstruction';
+  graph.name(last, name);
+  return [own!, { name, type: 'double', columns: columns.length }];
 }
 
 /** Names what the model answers with. @param all NaN where there is no answer */
 function answers(graph: Graph, model: ModelFile, z: string, all: string): OnnxValue[] {
   const { task, link } = model;
-  const columns = (model.layers?.layers.at(-1) ?? model).intercepts.length;
+  const columns = layersWidth(model.layers) ?? model.intercepts.length;
   const output = (name: string, value: string, own: Omit<OnnxValue, 'name'>): OnnxValue => {
     graph.name(value, name);
     return { name, ...own };

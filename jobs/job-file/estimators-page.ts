@@ -4,6 +4,7 @@
  */
 import { z } from 'zod';
 import type { Estimator, ParamValue, Task } from '../estimators/estimator.js';
+import { shownParam } from '../format.js';
 import { parametersOf } from './model-schema.js';
 
 const HEAD = `# Estimators
@@ -90,7 +91,7 @@ function star(estimator: Estimator, parameter: string): string {
 }
 
 function shown(value: ParamValue): string {
-  return value === null ? 'null' : String(value);
+  return String(shownParam(value));
 }
 
 interface JsonRange {
@@ -102,7 +103,8 @@ interface JsonRange {
   readonly maximum?: number;
   readonly exclusiveMaximum?: number;
   readonly items?: JsonRange;
-  readonly additionalProperties?: JsonRange;
+  readonly additionalProperties?: JsonRange | false;
+  readonly properties?: Readonly<Record<string, JsonRange>>;
   readonly anyOf?: readonly JsonRange[];
 }
 
@@ -113,8 +115,9 @@ function rangeText(range: z.ZodType): string {
 
 function textOf(range: JsonRange): string {
   if (range.anyOf) return range.anyOf.map(textOf).join(' or ');
-  if (range.type === 'array') return `a list, each ${textOf(range.items!)}`;
-  if (range.type === 'object') return `a map to ${textOf(range.additionalProperties!)}`;
+  if (range.type === 'array') return range.items ? `a list, each ${textOf(range.items)}` : 'a list';
+  if (range.properties) return `a map of ${Object.keys(range.properties).join(', ') || 'nothing'}`;
+  if (range.type === 'object') return `a map to ${textOf(range.additionalProperties as JsonRange)}`;
   if (range.enum) return range.enum.map((value) => `\`${value}\``).join(', ');
   if (range.const !== undefined) return `\`${range.const}\``;
   if (range.type === 'null') return 'null';

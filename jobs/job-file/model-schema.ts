@@ -6,6 +6,7 @@
 import { z } from 'zod';
 import type { Estimator, ParamValue } from '../estimators/estimator.js';
 import { estimators } from '../estimators/index.js';
+import { shownParam } from '../format.js';
 import { isMap } from './plain-data.js';
 import { linspace, logspace } from './spaces.js';
 
@@ -53,7 +54,7 @@ export function parametersOf({ parameters }: Pick<Estimator, 'parameters'>): Nam
 /** The keys of `model`, or of one of several, for one estimator. Defaults come later: a searched parameter has none. */
 export function modelOf(estimator: Estimator, isOfSeveral: boolean): z.ZodType<ModelDocument> {
   const keys = parametersOf(estimator).map(({ name, range, fallback, description }) => {
-    const doc = `${description} Default: ${fallback}.`;
+    const doc = `${description} Default: ${shownParam(fallback)}.`;
     return [name, range.optional().meta({ description: doc })] as const;
   });
   const { name, alias } = estimator;

@@ -11,7 +11,7 @@ import {
 } from '../../driver/operators/encode-block.js';
 import { type Basis, basisWidth } from '../estimators/basis.js';
 import type { Nonnegative } from '../estimators/estimator.js';
-import type { LayersAfter } from '../estimators/networks/layers.js';
+import type { StoredLayer } from '../estimators/networks/stored-layers.js';
 import type { StoredStage } from '../prepare/stored-stages.js';
 import type { ModelFeature, ModelFile } from './model-file.js';
 
@@ -25,7 +25,9 @@ export interface ModelEncoding {
   /** By output. */
   readonly intercepts: readonly number[];
   /** Of a network: what follows the layer of these weights. */
-  readonly layers?: LayersAfter;
+  readonly layers?: readonly StoredLayer[];
+  /** Where there are no weights: places of the model's columns among those that weights would be of. */
+  readonly picks?: readonly number[];
   /** Decision values are not below 0, and the weights the parts they are of. */
   readonly nonnegative?: Nonnegative;
   /** What makes the columns that weights are of, where these are not the encoded ones. */
@@ -63,7 +65,8 @@ export function modelEncoding(model: ModelFile): ModelEncoding {
   const width = places.length;
   if (model.prepare !== undefined) {
     const staged = stagedEncoding(model, model.prepare, places);
-    return { ...staged, features, width, basis, intercepts, ...layersOf(model) };
+    const all = Array.from(columns, (_, j) => j);
+    return { ...staged, features, width, basis, intercepts, ...layersOf(model, all) };
   }
   const rows = basisWidth(basis, width);
   const weights = new Float64Array(rows * outputs);
@@ -74,12 +77,18 @@ export function modelEncoding(model: ModelFile): ModelEncoding {
     for (let k = 0; k < outputs; k++) weights[row * outputs + k] = coefficients[k]![term]!;
   }
   const { nonnegative } = model;
-  const own = { ...(nonnegative ? { nonnegative } : {}), ...layersOf(model) };
+  const picks = places.flatMap((place, at) => (place < 0 ? [] : [at]));
+  const own = { ...(nonnegative ? { nonnegative } : {}), ...layersOf(model, picks) };
   return { features, width, basis, weights, intercepts, ...own };
 }
 
-function layersOf({ layers }: ModelFile): { readonly layers?: LayersAfter } {
-  return layers === undefined ? {} : { layers };
+/** @param places of the model's columns, for layers that begin at these */
+function layersOf(
+  { layers, coefficients }: ModelFile,
+  places: readonly number[],
+): Pick<ModelEncoding, 'layers' | 'picks'> {
+  if (layers === undefined) return {};
+  return coefficients.length > 0 ? { layers } : { layers, picks: places };
 }
 
 /** Weights of the columns that stages make, and how they begin. */

@@ -10,7 +10,8 @@ import { MAX_HASH_COLUMNS } from '../../driver/frame/feature-spec.js';
 import { DTYPES } from '../../driver/ir/dtype.js';
 import { CSV_ENCODINGS, SCHEMA_TYPES } from '../../driver/ir/read-options.js';
 import { basisWidth } from '../estimators/basis.js';
-import { ACTIVATIONS } from '../estimators/networks/layers.js';
+import { ACTIVATIONS, layerShape, widthsOf } from '../estimators/networks/layers.js';
+import { withCells } from '../estimators/networks/stored-layers.js';
 import { storedStage, widthAfter } from '../prepare/stored-stages.js';
 
 /** Raised when a reader of the version before would get another prediction, or none. */
@@ -88,6 +89,43 @@ const read = z.strictObject({
   partitions: z.boolean().optional(),
 });
 
+const size = z.int().min(1);
+const over = z
+  .strictObject({
+    image: z.tuple([size, size, size]).meta({ description: 'Height, width, channels.' }),
+    window: z.tuple([size, size]),
+    stride: z.tuple([size, size]),
+    padding: z.tuple([
+      z.int().nonnegative(),
+      z.int().nonnegative(),
+      z.int().nonnegative(),
+      z.int().nonnegative(),
+    ]),
+  })
+  .meta({ description: 'A window over images; padding: pixels above, below, left and right.' });
+const linear = {
+  weights: z.array(z.array(z.number()).min(1)).min(1),
+  intercepts: z.array(z.number()),
+};
+const layer = z.discriminatedUnion('kind', [
+  z.strictObject({ kind: z.literal('dense'), ...linear }).meta({
+    description: 'Weights by unit, then unit before.',
+  }),
+  z.strictObject({ kind: z.literal('conv2d'), over, ...linear }).meta({
+    description: 'Weights by filter, then pixel of the window and channel.',
+  }),
+  z
+    .strictObject({
+      kind: z.literal('scale'),
+      pixels: size,
+      scale: z.array(z.number()).min(1),
+      shift: z.array(z.number()).min(1),
+    })
+    .meta({ description: 'A factor and what is added, by channel.' }),
+  z.strictObject({ kind: z.literal('activation'), activation: z.enum(ACTIVATIONS) }),
+  z.strictObject({ kind: z.enum(['max_pool', 'avg_pool']), over }),
+]);
+
 const model = z.strictObject({
   version: z.literal(MODEL_VERSION),
   kind: z.literal('linear').meta({ description: 'Decision values are linear in the columns.' }),
@@ -116,23 +154,14 @@ const model = z.strictObject({
       description:
         'Components w of a row x are not below 0 and the least of half the squared distance, or divergence, of x and w H, plus l1 sum w + l2 sum w^2 / 2; H is `coefficients`.',
     }),
-  layers: z
-    .strictObject({
-      activation: z.enum(ACTIVATIONS),
-      layers: z
-        .array(
-          z.strictObject({
-            weights: z.array(z.array(z.number()).min(1)).min(1),
-            intercepts: z.array(z.number()),
-          }),
-        )
-        .min(1),
-    })
-    .optional()
-    .meta({
-      description:
-        'Of a network: `coefficients` and `intercepts` are its first layer, and these follow, each on what `activation` makes of the values before; weights by unit, then unit before.',
-    }),
+  layers: z.array(layer).min(1).optional().meta({
+    description:
+      'Of a network: `coefficients` and `intercepts` are its first layer, and these follow; both are empty where layers begin at the columns.',
+  }),
+  code: z.int().min(1).optional().meta({
+    description:
+      'How many of `layers` give the code of a row, where all of them say the row again.',
+  }),
   votes: z
     .strictObject({
       voting: z.enum(['soft', 'hard']),
@@ -216,13 +245,7 @@ export function parseModel(value: unknown, where: string): ModelFile {
   const terms = basisWidth(found.basis ?? 'linear', made);
   const wrong = found.coefficients.find((row) => row.length !== terms);
   if (wrong !== undefined) throw invalid(where, `${terms} coefficients`, String(wrong.length));
-  let units = found.intercepts.length;
-  for (const { weights, intercepts } of found.layers?.layers ?? []) {
-    const odd = weights.find((row) => row.length !== units);
-    if (odd !== undefined) throw invalid(where, `${units} weights a unit`, String(odd.length));
-    units = intercepts.length;
-    if (weights.length !== units) throw invalid(where, 'an intercept a unit', String(units));
-  }
+  checkLayers(found, where);
   const voted = found.votes?.members.reduce((sum, { outputs }) => sum + outputs, 0);
   if (voted !== undefined && voted !== found.coefficients.length) {
     throw invalid(where, `coefficients of ${voted} outputs`, String(found.coefficients.length));
@@ -231,6 +254,39 @@ export function parseModel(value: unknown, where: string): ModelFile {
     throw invalid(where, 'an intercept an output', String(found.intercepts.length));
   }
   return found;
+}
+
+/** Whether each layer takes as many values as the one before gives. */
+function checkLayers(
+  { layers = [], intercepts, coefficients, columns, code }: ModelFile,
+  where: string,
+): void {
+  const isOfColumns = coefficients.length === 0;
+  if (isOfColumns && layers.length === 0) throw invalid(where, 'coefficients or layers', 'none');
+  let width = isOfColumns ? columns.length : intercepts.length;
+  for (const [place, stored] of layers.entries()) {
+    const wrong = (expected: string, got: number): ConfigError =>
+      invalid(where, `${expected} of layer ${place}`, String(got));
+    if (stored.kind === 'dense' || stored.kind === 'conv2d') {
+      const { weights } = stored;
+      const odd = weights.find((row) => row.length !== weights[0]!.length);
+      if (odd !== undefined) throw wrong(`${weights[0]!.length} weights a unit`, odd.length);
+      if (weights.length !== stored.intercepts.length) {
+        throw wrong('an intercept a unit', stored.intercepts.length);
+      }
+    }
+    if (stored.kind === 'scale' && stored.scale.length !== stored.shift.length) {
+      throw wrong(`${stored.scale.length} numbers to add`, stored.shift.length);
+    }
+    const { layer: own, cells } = withCells(stored);
+    const [inputs, outputs] = widthsOf(own, width);
+    if (inputs !== width) throw wrong(`${width} values`, inputs);
+    const [rows, cols] = layerShape(own) ?? [0, 0];
+    if (rows * cols !== (cells?.length ?? 0)) throw wrong(`${rows * cols} numbers`, cells!.length);
+    width = outputs;
+  }
+  if (code !== undefined && code > layers.length)
+    throw invalid(where, `code at most ${layers.length}`, String(code));
 }
 
 /** Encoded columns of a feature. */

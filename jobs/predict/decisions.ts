@@ -24,7 +24,7 @@ import { encodeBlock, rawColumn } from '../../driver/operators/encode-block.js';
 import { makeParts, rowSolver } from '../../driver/operators/nonnegative.js';
 import type { DuckDbEngine } from '../../gpu-executor/cpu/index.js';
 import { basisColumns } from '../estimators/basis.js';
-import { layersOf, layersOfCells } from '../estimators/networks/layers.js';
+import { layersOf, layersOfCells, layersWidth } from '../estimators/networks/stored-layers.js';
 import type { EncodingStages, ModelEncoding } from '../model/encoding.js';
 import type { ModelFile } from '../model/model-file.js';
 import { applyStages, applyToRows } from '../prepare/stored-stages.js';
@@ -87,12 +87,18 @@ function decisionsOf(
   return after(products({ ...encoding, width: staged.width }, made, rows));
 }
 
-/** B(X) W + b; the cells are overwritten. */
+/** B(X) W + b, or the columns of layers that begin at them; the cells are overwritten. */
 function products(
-  { width, basis, weights, intercepts, nonnegative }: Omit<ModelEncoding, 'stages' | 'features'>,
+  { width, basis, weights, intercepts, nonnegative, picks }: Omit<ModelEncoding, 'stages' | 'features'>, // biome-ignore format: a list
   cells: Float64Array | Float32Array,
   rows: number,
 ): Float64Array {
+  if (picks !== undefined) {
+    const { length } = picks;
+    return Float64Array.from({ length: rows * length }, (_, at) => {
+      return cells[Math.floor(at / length) * width + picks[at % length]!]!;
+    });
+  }
   const outputs = intercepts.length;
   const z = new Float64Array(rows * outputs);
   if (nonnegative !== undefined) {
@@ -175,7 +181,7 @@ export function decisionMatrix(
   run: Run,
   description: FrameDescription,
   source: FrameSource,
-  { features, basis, weights, intercepts, nonnegative: own, stages, layers }: ModelEncoding,
+  { features, basis, weights, intercepts, nonnegative: own, stages, layers, picks }: ModelEncoding, // biome-ignore format: a list
   { dtype }: Pick<ModelFile, 'dtype'>,
 ): Matrix {
   const outputs = intercepts.length;
@@ -183,6 +189,7 @@ export function decisionMatrix(
   const frame = new Frame(run, { ...description, source, rows });
   const encoded = Matrix.of(run, frame.encode(features, { dtype })).cast('float64');
   const cells = stages === undefined ? encoded : stagedCells(encoded, stages);
+  if (picks !== undefined) return layersOf(picked(cells, picks), layers!);
   const X = basisColumns(basis, cells);
   const W = matrix(run, X.cols, outputs, weights);
   if (own !== undefined) {
@@ -191,6 +198,14 @@ export function decisionMatrix(
   }
   const z = X.matmul(W).add(matrix(run, 1, outputs, Float64Array.from(intercepts)));
   return layers ? layersOf(z, layers) : z;
+}
+
+/** Some of the columns, as layers begin at them. */
+function picked(cells: Matrix, places: readonly number[]): Matrix {
+  if (places.length === cells.cols) return cells;
+  const choice = new Float64Array(cells.cols * places.length);
+  for (const [j, place] of places.entries()) choice[place * places.length + j] = 1;
+  return cells.matmul(matrix(cells.session, cells.cols, places.length, choice));
 }
 
 /** The columns that stages make of encoded ones. */
@@ -216,8 +231,7 @@ export async function* sparkDecisions(
   model: Pick<ModelFile, 'dtype'>,
   most = COLLECTED_BYTES,
 ): AsyncGenerator<DecisionBlock> {
-  const last = encoding.layers?.layers.at(-1);
-  const outputs = (last ?? encoding).intercepts.length;
+  const outputs = layersWidth(encoding.layers) ?? encoding.intercepts.length;
   const rowsAtOnce = Math.max(1, Math.floor(most / (outputs * Float64Array.BYTES_PER_ELEMENT)));
   for (const files of groupsOf(source.files, rowsAtOnce)) {
     const all = decisionMatrix(run, description, subSource(source, files), encoding, model);

@@ -6,6 +6,7 @@
 import { ConfigError } from '../../driver/errors.js';
 import { duckDbValue, sparkValue } from '../../driver/frame/sql/coded-values.js';
 import { type ClassValue, foldCols, type Matrix } from '../../driver/index.js';
+import { layersWidth } from '../estimators/networks/stored-layers.js';
 import { votesOf, votesOfRows, voteWidth } from '../estimators/votes.js';
 import type { ModelFile } from '../model/model-file.js';
 import type { OutputName } from './output-names.js';
@@ -37,7 +38,7 @@ export function outputColumns(
   model: ModelFile,
   asked: readonly OutputName[] = [defaultOutput(model)],
 ): OutputColumn[] {
-  const last = answering(model);
+  const last = answering(modelFor(model, asked));
   const columns = asked.flatMap((name) => votedColumns(last, name) ?? columnsOf(last, name));
   const names = columns.map(({ name }) => name);
   const twice = names.find((name, i) => names.indexOf(name) !== i);
@@ -45,10 +46,26 @@ export function outputColumns(
   return columns;
 }
 
-/** With the intercepts of the layer that answers, by which outputs are counted. */
+/** With an intercept for each value of the layer that answers, by which outputs are counted. */
 function answering(model: ModelFile): ModelFile {
-  const last = model.layers?.layers.at(-1);
-  return last === undefined ? model : { ...model, intercepts: last.intercepts };
+  const width = layersWidth(model.layers);
+  return width === undefined ? model : { ...model, intercepts: new Array<number>(width).fill(0) };
+}
+
+/**
+ * The model as it answers with these outputs: of an autoencoder the layers up to the code, unless it
+ * is to say the rows again.
+ * @throws ConfigError for both at once
+ */
+export function modelFor(
+  model: ModelFile,
+  asked: readonly OutputName[] = [defaultOutput(model)],
+): ModelFile {
+  const { code, layers, ...rest } = model;
+  if (code === undefined || layers === undefined) return model;
+  if (!asked.includes('components')) return { ...rest, layers };
+  if (asked.includes('reconstruction')) throw unfit('components or reconstruction', asked.join());
+  return { ...rest, layers: layers.slice(0, code) };
 }
 
 /** Of an ensemble whose members vote; undefined for other models. */
@@ -95,6 +112,11 @@ function columnsOf(model: ModelFile, name: OutputName): OutputColumn[] {
     case 'components':
       if (!isDecomposition) throw unfit(`prediction of ${estimator}`, name);
       return range(outputs).map((k) => decision(`component_${k}`, k, outputs));
+    case 'reconstruction': {
+      if (model.estimator !== 'autoencoder') throw unfit(`another output of ${estimator}`, name);
+      const { columns } = model;
+      return columns.map((column, k) => decision(`reconstruction_${column}`, k, outputs));
+    }
     case 'decision': {
       if (outputs === 1) return [decision('decision', 0, 1)];
       const names = model.classes?.length === outputs ? classTexts(model) : range(outputs);

@@ -29,7 +29,7 @@ import {
   sparkDecisions,
 } from './decisions.js';
 import type { OutputName } from './output-names.js';
-import { type OutputColumn, outputColumns, valueSql } from './outputs.js';
+import { modelFor, type OutputColumn, outputColumns, valueSql } from './outputs.js';
 import { ScoredFolder } from './scored-folder.js';
 import { writeWhole } from './whole-file.js';
 
@@ -163,7 +163,7 @@ class Scorer {
     if (clash !== undefined) throw flagError('--keep', 'names other than the outputs', clash);
     this.#open = open;
     this.#found = found;
-    this.#encoding = modelEncoding(found.model);
+    this.#encoding = modelEncoding(modelFor(found.model, options.outputs));
     this.#columns = columns;
     this.#options = options;
     this.run = open.session.run(signal ? { signal } : {});

@@ -4,7 +4,7 @@
  * nothing of them; others are kept as stages. Invariant: the model says the same of every row.
  */
 import { type DenseMatrix, InternalError, type Matrix, type Run } from '../../driver/index.js';
-import type { FitOutputs } from '../estimators/estimator.js';
+import type { FitOutputs, LinearOutputs } from '../estimators/estimator.js';
 import type { LinearModel } from '../estimators/model.js';
 import type { Columns } from './columns.js';
 import type { StoredStage } from './stored-stages.js';
@@ -27,7 +27,7 @@ export function encodedFit(
   isLinear: boolean,
 ): FitOutputs | undefined {
   if (rows.made !== undefined || !isLinear) return undefined;
-  const { coefficients, intercept } = outputs;
+  const { coefficients, intercept } = outputs as LinearOutputs;
   const { fill, scale, mix, shift } = map;
   return {
     coefficients: mix?.matmul(coefficients) ?? (scale ? coefficients.mul(scale.t()) : coefficients),

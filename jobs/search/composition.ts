@@ -123,7 +123,7 @@ function shapeOf(
 ): { readonly basis: Basis; readonly outputs: number } {
   return {
     basis: estimator.basis?.(params) ?? 'linear',
-    outputs: estimator.outputs(params, classes),
+    outputs: estimator.outputs(params, classes, 0),
   };
 }
 

@@ -5,7 +5,7 @@
  */
 import { type Matrix, type Run, zeros } from '../../driver/index.js';
 import { type Basis, basisWidth } from '../estimators/basis.js';
-import type { Fit, FitOutputs } from '../estimators/estimator.js';
+import type { Fit, LinearOutputs } from '../estimators/estimator.js';
 import type { LinearModel } from '../estimators/model.js';
 import type { Votes } from '../estimators/votes.js';
 import type { BranchStage } from '../prepare/stored-stages.js';
@@ -54,13 +54,11 @@ function together(
   of: Composition,
   fits: readonly Fit[],
 ): Fit {
-  const all = fits.map(
-    ({ outputs }, m): FitOutputs => ({
-      ...outputs,
-      coefficients: padded(outputs.coefficients, of.bases[m]!, of.basis),
-    }),
-  );
-  const joined = (read: (outputs: FitOutputs) => Matrix): Matrix => {
+  const all = fits.map(({ outputs }, m): LinearOutputs => {
+    const own = outputs as LinearOutputs;
+    return { ...own, coefficients: padded(own.coefficients, of.bases[m]!, of.basis) };
+  });
+  const joined = (read: (outputs: LinearOutputs) => Matrix): Matrix => {
     if (voting !== 'decision') return read(all[0]!).cbind(...all.slice(1).map(read));
     return all.map((own, m) => read(own).mul(weights[m]!)).reduce((sum, one) => sum.add(one));
   };

@@ -182,11 +182,12 @@ function repeated(one: TrainingPlan, fits: number): TrainingPlan {
 export function unknownWeights(
   session: Run,
   group: SearchGroup,
-  { X, partition }: SearchPart,
+  part: SearchPart,
   some: readonly number[],
 ): Matrix {
   const { candidates } = group;
-  const { basis, columns } = kindOf(group, X, candidates[some[0]!]!.all);
+  const { X, partition } = part;
+  const { basis, columns } = kindOf(group, part, candidates[some[0]!]!.all);
   const rows = basisWidth(basis, X.cols) + 1;
   const cols = partition.splits.length * some.length * columns;
   return Matrix.of(session, slotLeaf(session, { rows, cols, dtype: 'float64' }));
@@ -253,12 +254,13 @@ async function settle(session: Run, fits: readonly Fit[], isRaised: boolean): Pr
 export function weightsOf(
   session: Run,
   group: SearchGroup,
-  { X, partition, first }: SearchPart,
+  part: SearchPart,
   { fits, failures }: Pick<SearchFits, 'fits' | 'failures'>,
   some: readonly number[],
 ): Matrix {
   const { candidates, folds } = group;
-  const { basis, columns: width } = kindOf(group, X, candidates[some[0]!]!.all);
+  const { X, partition, first } = part;
+  const { basis, columns: width } = kindOf(group, part, candidates[some[0]!]!.all);
   const rows = basisWidth(basis, X.cols) + 1;
   const zero = matrix(session, rows, width, new Float64Array(rows * width));
   const columns = partition.splits.flatMap((_, split) =>

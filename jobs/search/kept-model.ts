@@ -15,10 +15,12 @@ export async function keptModel(
   onOutput: SearchOptions['onOutput'],
 ): Promise<LinearModel> {
   const isLinear =
-    (estimator.basis?.(params) ?? 'linear') === 'linear' && estimator.nonnegative === undefined;
+    (estimator.basis?.(params) ?? 'linear') === 'linear' &&
+    estimator.nonnegative === undefined &&
+    fitted.coefficients !== undefined;
   const encoded = prepared && encodedFit(prepared, fitted, isLinear);
   const values = await Promise.all(
-    Object.entries(encoded ?? fitted).map(async ([name, output]) => {
+    Object.entries({ ...(encoded ?? fitted) }).map(async ([name, output]) => {
       onOutput?.(name, output.expr);
       return [name, converted(await output.value(), 'float64').data] as const;
     }),

@@ -3,6 +3,7 @@
  */
 import type { Expr, Run } from '../../driver/index.js';
 import type { Fit } from '../estimators/estimator.js';
+import { columnsOf } from '../estimators/linear-design.js';
 import { FOLLOWING_SOLVER, SINGLE_LEADS, SOLVER_NAMES } from '../estimators/solvers/choice.js';
 import { rungFacts } from './budgets.js';
 import { fitExprs, plannedFits, unknownWeights, weightsOf } from './fits.js';
@@ -56,8 +57,7 @@ export function groupSolvers(group: SearchGroup): string[] {
   // Of wide designs there are no products to choose between.
   if (parts[0]!.training.columns !== undefined) return [SOLVER_NAMES.columns];
   const { solves } = estimator;
-  const { select, wide, encoded } = parts[0]!.training.design;
-  const columns = select?.cols ?? wide?.design ?? encoded;
+  const columns = columnsOf(parts[0]!.training.design);
   const splits = new Map<Expr, number>();
   for (const { partition } of parts) {
     const { expr } = partition.groupOf;
@@ -66,7 +66,7 @@ export function groupSolvers(group: SearchGroup): string[] {
   const lines = divideIntoWaves(group).flatMap((wave) => {
     const params = withTrials(group, wave).candidates.map(({ all }) => all);
     const [all] = params;
-    const outputs = estimator.outputs(all!, classes.length);
+    const outputs = estimator.outputs(all!, classes.length, columns);
     return [...splits.values()].map((own) => {
       const size = { rows: X.rows, columns, outputs, models: wave.length * own };
       const { training } = parts[0]!;

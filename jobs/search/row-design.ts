@@ -175,6 +175,17 @@ export function rowDesign(given: FitMatrices, encoded: number): RowDesign {
       return toEncoded(coefficients).rbind(intercept);
     },
     ...(map || imputes ? {} : { restrict: (weights) => scaledAgain(weights, given) }),
+    rows: (x) => {
+      const own = map || imputes ? toDesign(x.cast('float64').t()).t() : x;
+      if (scale === undefined) return own.cast(x.dtype);
+      return own.cast('float64').sub(center!.t()).div(scale).cast(x.dtype);
+    },
+    restored: (layer) => {
+      if (scale === undefined) return layer;
+      const own = layer.mul(scale);
+      const last = layer.rows - 1;
+      return own.slice([0, last]).rbind(own.slice(last).add(center!.t()));
+    },
     contract: (gradient) => {
       if (isPlain) return gradient;
       const ofIntercept = gradient.slice(encoded);

@@ -16,7 +16,14 @@ import {
   type Run,
 } from '../../driver/index.js';
 import { type ReusableFunction, sessionOf } from '../../driver/ir/evaluator.js';
-import type { Estimator, Fit, Params, RowData, RowEstimator } from '../estimators/estimator.js';
+import type {
+  Estimator,
+  Fit,
+  LinearOutputs,
+  Params,
+  RowData,
+  RowEstimator,
+} from '../estimators/estimator.js';
 import type { TrainingRows } from '../estimators/linear-design.js';
 import { wideRows } from '../estimators/solvers/row-fit.js';
 import { type FitMatrices, type RowsOfFit, rowData, sharedArguments } from './row-arguments.js';
@@ -317,7 +324,7 @@ function widthOf({ padded }: RowEstimator, params: Params): { readonly width?: n
 function cut(fit: Fit, { padded }: RowEstimator, params: Params): Fit {
   if (padded === undefined) return fit;
   const own = (one: Matrix): Matrix => one.slice(null, [0, params[padded] as number]);
-  const { coefficients, intercept, ...rest } = fit.outputs;
+  const { coefficients, intercept, ...rest } = fit.outputs as LinearOutputs;
   const outputs = { ...rest, coefficients: own(coefficients), intercept: own(intercept) };
   return { ...fit, weights: own(fit.weights), outputs };
 }

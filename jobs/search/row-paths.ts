@@ -31,7 +31,7 @@ export function pathOf(
   models: readonly RowModel[],
 ): { readonly following: Following; readonly steps: readonly (readonly number[])[] } | undefined {
   const { rows, params } = models[0]!;
-  const outputs = estimator.outputs(params, rows.classes);
+  const outputs = estimator.outputs(params, rows.classes, rows.X.cols);
   const size = { rows: rows.X.rows, outputs, models: models.length };
   const all = models.map((model) => model.params);
   const following = followingOf(session, estimator, all, rows.training, size);
@@ -155,7 +155,7 @@ export function beginsOf(
   if (begins === undefined || known.length === 0) return undefined;
   if (!models.every(({ params, rung }) => begins(params) && !rung?.goesOn)) return undefined;
   const { rows, params } = models[0]!;
-  const outputs = estimator.outputs(params, rows.classes);
+  const outputs = estimator.outputs(params, rows.classes, rows.X.cols);
   const all = models.map((model) => model.params);
   const following = takingOver(session, estimator, all, rows.training);
   const begin = models.map((model) => {
@@ -205,7 +205,7 @@ export function singleOf(
 ): Hints {
   const { rows, params, rung } = models[0]!;
   const { X, classes } = rows;
-  const outputs = estimator.outputs(params, classes);
+  const outputs = estimator.outputs(params, classes, X.cols);
   const size = { rows: X.rows, columns: X.cols, outputs, models: models.length };
   // Of fits that are not at their end, it would show which passes they took.
   if (rung?.goesOn) return {};

@@ -44,7 +44,7 @@ export function divideIntoWaves(group: SearchGroup): Wave[] {
     else known.push(t);
   }
   return [...stacks.values()].flatMap((stack) => {
-    const outputs = stack.map((t) => estimator.outputs(candidates[t]!.all, classes.length));
+    const outputs = stack.map((t) => estimator.outputs(candidates[t]!.all, classes.length, X.cols));
     const cells =
       Math.min(X.rows * X.cols, sparseWork(X.expr)) *
       folds *

@@ -7,7 +7,8 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { encodeBlock } from '../../driver/operators/encode-block.js';
-import { type Activation, layersOfCells } from '../../jobs/estimators/networks/layers.js';
+import type { Activation } from '../../jobs/estimators/networks/layers.js';
+import { layersOfCells } from '../../jobs/estimators/networks/stored-layers.js';
 import { onnxModel } from '../../jobs/export/onnx.js';
 import { pmmlModel } from '../../jobs/export/pmml.js';
 import { modelEncoding } from '../../jobs/model/encoding.js';
@@ -17,7 +18,7 @@ import {
   type ModelFile,
   parseModel,
 } from '../../jobs/model/model-file.js';
-import { outputColumns } from '../../jobs/predict/outputs.js';
+import { modelFor, outputColumns } from '../../jobs/predict/outputs.js';
 import { applyToRows } from '../../jobs/prepare/stored-stages.js';
 import { linearModel, modelFile } from './run-records.js';
 
@@ -160,14 +161,48 @@ const softmax = (outputs: number) => ({ outputs, link: 'softmax' }) as const;
 
 /** Layers of these sizes after a first one of the first size. */
 const layers = (activation: Activation, ...sizes: readonly number[]) => ({
-  layers: {
-    activation,
-    layers: sizes.slice(1).map((units, l) => ({
+  layers: sizes.slice(1).flatMap((units, l) => [
+    { kind: 'activation' as const, activation },
+    {
+      kind: 'dense' as const,
       weights: Array.from({ length: units }, (_, k) => numbers(sizes[l]!, 40 + l + k)),
       intercepts: numbers(units, 50 + l),
-    })),
-  },
+    },
+  ]),
 });
+
+/** Of columns as an image of 11 by 2 pixels, with pixels beyond its border. */
+const ofImages = {
+  layers: [
+    {
+      kind: 'conv2d' as const,
+      over: over([11, 2, 1], [3, 2], [1, 1], [1, 1, 0, 1]),
+      weights: [1, 2, 3].map((filter) => numbers(6, 60 + filter)),
+      intercepts: numbers(3, 64),
+    },
+    { kind: 'scale' as const, pixels: 22, scale: numbers(3, 65), shift: numbers(3, 66) },
+    { kind: 'max_pool' as const, over: over([11, 2, 3], [2, 2], [2, 2], [0, 1, 0, 0]) },
+    { kind: 'activation' as const, activation: 'relu' as const },
+    { kind: 'scale' as const, pixels: 1, scale: [0.5], shift: [0.125] },
+    { kind: 'avg_pool' as const, over: over([6, 1, 3], [4, 1], [4, 1], [1, 1, 0, 0]) },
+    {
+      kind: 'dense' as const,
+      weights: [1, 2, 3].map((unit) => numbers(6, 70 + unit)),
+      intercepts: numbers(3, 74),
+    },
+  ],
+};
+
+type Pair = [number, number];
+
+function over(
+  image: [number, number, number],
+  window: Pair,
+  stride: Pair,
+  padding: [number, number, number, number],
+) {
+  return { image, window, stride, padding };
+}
 
 /** With a number that steps are given missing. */
 const STAGED: readonly ModelFeature[] = [
@@ -231,6 +266,8 @@ export const MODELS: Readonly<Record<string, ModelFile>> = {
   networkOfClasses: made(4, { ...classification(towns), link: 'softmax', ...layers('relu', 4, 3) }),
   networkAwkward: made(3, { ...classification(['no', 'yes']), link: 'logit', ...layers('relu', 3, 1) }, AWKWARD), // biome-ignore format: a model
   networkOfNumbers: made(3, layers('logistic', 3, 1), AWKWARD),
+  networkOfImages: made(0, { ...classification(towns), link: 'softmax', ...ofImages }),
+  autoencoder: made(4, { estimator: 'autoencoder', task: 'decomposition', code: 3, ...layers('tanh', 4, 2, 22) }), // biome-ignore format: a model
   awkwardClasses: made(2, { ...classification(['no', 'yes']), link: 'softmax' }, AWKWARD),
   awkwardAbove: made(1, { ...classification([1, 2.5]), link: 'margin', basis: { above: 0.3 } }, AWKWARD), // biome-ignore format: a model
   // Of equal weights some rows divide them.
@@ -260,12 +297,13 @@ export function hasPmml({ task, basis, dtype, votes, prepare, layers }: ModelFil
 
 /** Columns of answers by name, as `reprise predict` computes them; NaN where it refuses the row. */
 export function answersOf(model: ModelFile): Record<string, number[]> {
-  const { width, weights, intercepts } = modelEncoding(model);
+  const { width, weights, intercepts, picks } = modelEncoding(model);
   const rows = rowsOf(model);
-  const outputs = intercepts.length;
+  const outputs = picks?.length ?? intercepts.length;
   const z = Float64Array.from(
     rows.flatMap((row) => {
       const terms = termsOf(model, row, width);
+      if (picks) return picks.map((place) => terms?.[place] ?? Number.NaN);
       return intercepts.map((intercept, k) =>
         terms === undefined
           ? Number.NaN
@@ -276,10 +314,16 @@ export function answersOf(model: ModelFile): Record<string, number[]> {
   const hasShares = ['logit', 'softmax', 'shares'].includes(model.link);
   const asked =
     model.task === 'decomposition' ? (['components'] as const) : (['prediction'] as const);
-  const made = outputColumns(model, hasShares ? [...asked, 'probability'] : asked);
+  const all = [
+    hasShares ? [...asked, 'probability' as const] : asked,
+    ...(model.code === undefined ? [] : [['reconstruction' as const]]),
+  ];
+  const made = all.flatMap((names) =>
+    outputColumns(model, names).map((column) => ({ ...column, own: modelFor(model, names) })),
+  );
   return Object.fromEntries(
-    made.map(({ name, compute }) => {
-      const last = model.layers ? layersOfCells(z, rows.length, model.layers) : z;
+    made.map(({ name, compute, own: { layers: after } }) => {
+      const last = after ? layersOfCells(z, rows.length, after) : z;
       const cells = compute(last, rows.length);
       return [
         name,

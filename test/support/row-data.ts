@@ -27,6 +27,8 @@ export function rowData(
     design: {
       columns: X.cols,
       expand: same,
+      rows: same,
+      restored: same,
       contract: same,
       outputs: (weights) => ({
         coefficients: weights.slice([0, X.cols]),

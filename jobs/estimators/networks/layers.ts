@@ -1,35 +1,144 @@
 /**
- * Fully connected networks as a fit and a stored model have them. The first layer is what linear
- * models are, weights of the columns and intercepts, so that encoding, imputing and standardising
- * are undone for it as for them; the layers after it act on its decision values. A fit's matrix of
- * weights has these packed in further columns, so that whoever passes weights on need not know.
+ * The layers of networks as fits, scores and stored models have them. Where the first is fully
+ * connected it is what linear models are, weights of the columns and intercepts, so that encoding,
+ * imputing and standardising are undone for it as for them; other networks begin at the columns. A
+ * fit's matrix of weights has what follows packed in further columns, so that whoever passes weights
+ * on need not know.
  */
-import { heldOut, type Matrix, matrix, relu, zeros } from '../../../driver/index.js';
+import {
+  heldOut,
+  type ImageShape,
+  Images,
+  type Matrix,
+  relu,
+  takeRows,
+  zeros,
+} from '../../../driver/index.js';
+import { placesOf, windowOf } from '../../../driver/operators/image-window.js';
 
 export const ACTIVATIONS = ['identity', 'logistic', 'tanh', 'relu'] as const;
 export type Activation = (typeof ACTIVATIONS)[number];
 
-/** The shape of a network. */
-export interface Perceptron {
-  readonly activation: Activation;
-  /** Units of the hidden layers, at least one. */
-  readonly hidden: readonly number[];
-  /** Decision values. */
-  readonly outputs: number;
+type Pair = readonly [down: number, across: number];
+
+/** A window that moves over images [height, width, channels]. */
+export interface Over {
+  readonly image: readonly [height: number, width: number, channels: number];
+  readonly window: Pair;
+  readonly stride: Pair;
+  /** Pixels beyond the border: [top, bottom, left, right]. */
+  readonly padding: readonly [number, number, number, number];
 }
 
-/** Layers after the first, as a stored model has them. */
-export interface LayersAfter {
-  readonly activation: Activation;
-  readonly layers: readonly {
-    /** By unit of the layer, then unit of the one before. */
-    readonly weights: readonly (readonly number[])[];
-    readonly intercepts: readonly number[];
-  }[];
+/** A layer that says something of one row alone, without its numbers. */
+export type NetworkLayer =
+  | { readonly kind: 'dense'; readonly inputs: number; readonly units: number }
+  | { readonly kind: 'conv2d'; readonly over: Over; readonly filters: number }
+  /** Products and sums by channel, of which each of `pixels` has as many; 1: one for all cells. */
+  | { readonly kind: 'scale'; readonly channels: number; readonly pixels: number }
+  | { readonly kind: 'activation'; readonly activation: Activation }
+  | { readonly kind: 'max_pool' | 'avg_pool'; readonly over: Over };
+
+/** Layers in their order; the last is fully connected. */
+export type Layers = readonly NetworkLayer[];
+
+/** Shape of a layer's matrix: intercepts in the last row, of scales what is added. */
+export function layerShape(layer: NetworkLayer): readonly [rows: number, cols: number] | undefined {
+  switch (layer.kind) {
+    case 'dense':
+      return [layer.inputs + 1, layer.units];
+    case 'conv2d': {
+      const { window, image } = layer.over;
+      return [window[0] * window[1] * image[2] + 1, layer.filters];
+    }
+    case 'scale':
+      return [2, layer.channels];
+    default:
+      return undefined;
+  }
+}
+
+/** Values that go in and come out, of so many if it takes any number. */
+export function widthsOf(
+  layer: NetworkLayer,
+  width: number,
+): readonly [inputs: number, outputs: number] {
+  switch (layer.kind) {
+    case 'dense':
+      return [layer.inputs, layer.units];
+    case 'activation':
+      return [width, width];
+    case 'scale': {
+      const own = layer.channels === 1 ? width : layer.channels * layer.pixels;
+      return [own, own];
+    }
+    default: {
+      const { image } = layer.over;
+      const channels = layer.kind === 'conv2d' ? layer.filters : image[2];
+      return [image[0] * image[1] * image[2], placesIn(layer.over) * channels];
+    }
+  }
+}
+
+/** Units of the first layer, where it is what linear models are; 0: networks of columns. */
+export function firstUnits([first]: Layers): number {
+  return first?.kind === 'dense' ? first.units : 0;
+}
+
+export function layersAfter(layers: Layers): Layers {
+  return layers.slice(firstUnits(layers) > 0 ? 1 : 0);
+}
+
+function cellsAfter(layers: Layers): number {
+  return layersAfter(layers).reduce((sum, layer) => {
+    const [rows, cols] = layerShape(layer) ?? [0, 0];
+    return sum + rows * cols;
+  }, 0);
+}
+
+/** Columns of a fit's weights. @param rows of them */
+export function packedColumns(layers: Layers, rows: number): number {
+  return firstUnits(layers) + Math.ceil(cellsAfter(layers) / rows);
+}
+
+/** The first layer's weights, if it is what linear models are, and those after it, one matrix. */
+export function packed(rows: number, first: Matrix | undefined, after: readonly Matrix[]): Matrix {
+  const flat = flattened(after);
+  const columns = Math.ceil(flat.cols / rows);
+  const missing = rows * columns - flat.cols;
+  const full = missing === 0 ? flat : flat.cbind(zeros(flat.session, 1, missing));
+  const rest = full.reshape(rows, columns);
+  return first === undefined ? rest : first.cbind(rest);
+}
+
+/** Cells of matrices one after the other: [1, cells]. */
+export function flattened(layers: readonly Matrix[]): Matrix {
+  return beside(layers.map((one) => one.reshape(1, one.rows * one.cols)));
+}
+
+function beside([first, ...others]: readonly Matrix[]): Matrix {
+  return first!.cbind(...others);
+}
+
+/** The matrices of layers, by layer. */
+function unpacked(weights: Matrix, layers: Layers): (Matrix | undefined)[] {
+  const width = firstUnits(layers);
+  const rest = weights.slice(null, [width]);
+  const flat = rest.reshape(1, rest.rows * rest.cols);
+  let from = 0;
+  const after = layersAfter(layers).map((layer) => {
+    const shape = layerShape(layer);
+    if (shape === undefined) return undefined;
+    const [rows, cols] = shape;
+    const own = flat.slice(null, [from, from + rows * cols]);
+    from += rows * cols;
+    return own.reshape(rows, cols);
+  });
+  return width === 0 ? after : [weights.slice(null, [0, width]), ...after];
 }
 
 /** What units make of their decision values. */
-export function activated(z: Matrix, activation: Activation): Matrix {
+function activated(z: Matrix, activation: Activation): Matrix {
   switch (activation) {
     case 'identity':
       return z;
@@ -42,52 +151,68 @@ export function activated(z: Matrix, activation: Activation): Matrix {
   }
 }
 
-/** Shapes of the matrices of the layers after the first, intercepts in the last row. */
-export function shapesAfter({
-  hidden,
-  outputs,
-}: Perceptron): (readonly [rows: number, cols: number])[] {
-  return hidden.map((units, l) => [units + 1, hidden[l + 1] ?? outputs] as const);
+export function imagesOf(x: Matrix, { image }: Pick<Over, 'image'>): Images {
+  const [height, width, channels] = image;
+  return new Images(x, { height, width, channels });
 }
 
-function cellsAfter(network: Perceptron): number {
-  return shapesAfter(network).reduce((sum, [rows, cols]) => sum + rows * cols, 0);
+/** x W + b, b being the last row. */
+export function affineRows(x: Matrix, layer: Matrix): Matrix {
+  const last = layer.rows - 1;
+  return x.matmul(layer.slice([0, last])).add(layer.slice(last));
 }
 
-/** Columns of a fit's weights. @param rows of them */
-export function packedColumns(network: Perceptron, rows: number): number {
-  return network.hidden[0]! + Math.ceil(cellsAfter(network) / rows);
+/** A number a channel beside every pixel. */
+export function byChannel(numbers: Matrix, pixels: number): Matrix {
+  if (numbers.cols === 1) return numbers;
+  const shape: ImageShape = { height: pixels, width: 1, channels: numbers.cols };
+  return new Images(numbers, shape).byChannel(numbers);
 }
 
-/** The first layer's weights and those of the layers after it, one matrix. */
-export function packed(first: Matrix, after: readonly Matrix[]): Matrix {
-  const flat = flattened(after);
-  const columns = Math.ceil(flat.cols / first.rows);
-  const missing = first.rows * columns - flat.cols;
-  const full = missing === 0 ? flat : flat.cbind(zeros(first.session, 1, missing));
-  return first.cbind(full.reshape(first.rows, columns));
+/** What a layer makes of rows. @param own its matrix, as `shapeOf` has it */
+export function applied(layer: NetworkLayer, x: Matrix, own: Matrix | undefined): Matrix {
+  switch (layer.kind) {
+    case 'dense':
+      return affineRows(x, own!);
+    case 'activation':
+      return activated(x, layer.activation);
+    case 'conv2d': {
+      const last = own!.rows - 1;
+      const [filters, bias] = [own!.slice([0, last]), own!.slice(last)];
+      return imagesOf(x, layer.over).conv2d(filters, { ...layer.over, bias }).matrix;
+    }
+    case 'max_pool':
+      return imagesOf(x, layer.over).maxPool2d(layer.over).matrix;
+    case 'avg_pool':
+      return imagesOf(x, layer.over).avgPool2d(layer.over).matrix;
+    case 'scale': {
+      const [scale, shift] = [own!.slice(0), own!.slice(1)];
+      return x.mul(byChannel(scale, layer.pixels)).add(byChannel(shift, layer.pixels));
+    }
+  }
 }
 
-/** Cells of layers one after the other: [1, cells]. */
-export function flattened(layers: readonly Matrix[]): Matrix {
-  return beside(layers.map((one) => one.reshape(1, one.rows * one.cols)));
-}
-
-function beside([first, ...others]: readonly Matrix[]): Matrix {
-  return first!.cbind(...others);
-}
-
-function unpacked(weights: Matrix, network: Perceptron): { first: Matrix; after: Matrix[] } {
-  const width = network.hidden[0]!;
-  const rest = weights.slice(null, [width]);
-  const flat = rest.reshape(1, rest.rows * rest.cols);
-  let from = 0;
-  const after = shapesAfter(network).map(([rows, cols]) => {
-    const own = flat.slice(null, [from, from + rows * cols]);
-    from += rows * cols;
-    return own.reshape(rows, cols);
-  });
-  return { first: weights.slice(null, [0, width]), after };
+/** The same of rows of several splits, each with its split's matrix. */
+function appliedBySplit(
+  layer: NetworkLayer,
+  x: Matrix,
+  own: readonly (Matrix | undefined)[],
+  splitOf: Matrix,
+): Matrix {
+  const [first] = own;
+  if (first === undefined || own.length === 1) return applied(layer, x, first);
+  const all = own as readonly Matrix[];
+  if (layer.kind === 'dense') return heldOut(splitOf, x, beside(all), all.length);
+  if (layer.kind === 'scale') {
+    const rowOf = (row: number): Matrix => {
+      const [one, ...others] = all.map((both) => both.slice(row));
+      return byChannel(takeRows(splitOf, one!.rbind(...others)), layer.pixels);
+    };
+    return x.mul(rowOf(0)).add(rowOf(1));
+  }
+  return all
+    .map((one) => applied(layer, x, one))
+    .reduce((others, one, split) => splitOf.eq(split).ifelse(one, others));
 }
 
 /**
@@ -99,84 +224,32 @@ export function heldOutNetworks(
   splitOf: Matrix,
   X: Matrix,
   weights: Matrix,
-  { network, splits, models }: { network: Perceptron; splits: number; models: number },
+  { network, splits, models }: { network: Layers; splits: number; models: number },
 ): Matrix {
   const width = packedColumns(network, weights.rows);
-  const of = (split: number, model: number) => {
-    const from = (split * models + model) * width;
-    return unpacked(weights.slice(null, [from, from + width]), network);
-  };
   const decisions = Array.from({ length: models }, (_, model) => {
-    const own = Array.from({ length: splits }, (_, split) => of(split, model));
-    const first = beside(own.map((one) => one.first));
-    let z = heldOut(splitOf, X, first, splits).cast('float64');
-    for (const l of network.hidden.keys()) {
-      const layer = beside(own.map((one) => one.after[l]!));
-      z = heldOut(splitOf, activated(z, network.activation), layer, splits);
-    }
-    return z;
+    const own = Array.from({ length: splits }, (_, split) => {
+      const from = (split * models + model) * width;
+      return unpacked(weights.slice(null, [from, from + width]), network);
+    });
+    return network.reduce((x, layer, l) => {
+      const matrices = own.map((all) => all[l]);
+      // Of columns in float32 the first layer alone sees them as they are.
+      if (l === 0 && layer.kind === 'dense') {
+        return heldOut(splitOf, x, beside(matrices as Matrix[]), splits).cast('float64');
+      }
+      return appliedBySplit(layer, l === 0 ? x.cast('float64') : x, matrices, splitOf);
+    }, X);
   });
   return beside(decisions);
 }
 
-/** The layers of a fit's cells, as `flattened` has them. */
-export function storedLayers(network: Perceptron, cells: ArrayLike<number>): LayersAfter {
-  let from = 0;
-  const layers = shapesAfter(network).map(([rows, cols]) => {
-    const at = from;
-    from += rows * cols;
-    const cell = (row: number, col: number): number => cells[at + row * cols + col]!;
-    return {
-      weights: Array.from({ length: cols }, (_, unit) =>
-        Array.from({ length: rows - 1 }, (_, before) => cell(before, unit)),
-      ),
-      intercepts: Array.from({ length: cols }, (_, unit) => cell(rows - 1, unit)),
-    };
-  });
-  return { activation: network.activation, layers };
+/** Places of a window. */
+export function placesIn(over: Over): number {
+  return placesOf(windowOf('layer', attrsOf(over)));
 }
 
-/** Decision values of the last layer from those of the first. @shape [n, hidden] -> [n, outputs] */
-export function layersOf(z: Matrix, { activation, layers }: LayersAfter): Matrix {
-  const { session } = z;
-  let values = z;
-  for (const { weights, intercepts } of layers) {
-    const [units, before] = [intercepts.length, weights[0]!.length];
-    const W = matrix(session, units, before, Float64Array.from(weights.flat()));
-    const b = matrix(session, 1, units, Float64Array.from(intercepts));
-    values = activated(values, activation).matmul(W.t()).add(b);
-  }
-  return values;
-}
-
-const cellsOf: { readonly [A in Activation]: (z: number) => number } = {
-  identity: (z) => z,
-  logistic: (z) => 1 / (1 + Math.exp(-z)),
-  tanh: Math.tanh,
-  relu: (z) => Math.max(z, 0),
-};
-
-/** The same of plain cells, row by row. */
-export function layersOfCells(
-  z: Float64Array,
-  rows: number,
-  { activation, layers }: LayersAfter,
-): Float64Array {
-  const active = cellsOf[activation];
-  let values = z;
-  for (const { weights, intercepts } of layers) {
-    const units = intercepts.length;
-    const before = weights[0]!.length;
-    const next = new Float64Array(rows * units);
-    const inputs = values.map(active);
-    for (let i = 0; i < rows; i++) {
-      for (const [unit, own] of weights.entries()) {
-        let sum = intercepts[unit]!;
-        for (let j = 0; j < before; j++) sum += own[j]! * inputs[i * before + j]!;
-        next[i * units + unit] = sum;
-      }
-    }
-    values = next;
-  }
-  return values;
+/** A window as operators have it. */
+export function attrsOf({ image, window, stride, padding }: Over) {
+  return { image, window, stride, padding };
 }

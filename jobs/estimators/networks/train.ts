@@ -1,59 +1,41 @@
 /**
- * Training of fully connected networks by mini-batches: one step of an optimiser an iteration of one
- * loop, for all models of a stack. Which rows a batch has follows from the seed, the epoch and the
- * place in it (`shuffledAt`), so that no order of rows is sorted or carried; epochs, how they end
- * and the rate of a step are numbers of the loop's state, each model's own. Steps, losses and ends
- * are scikit-learn's (`MLPClassifier`, `MLPRegressor`): with equal first weights and rows in order
- * its losses are ours; first weights and shuffles are of our own random numbers.
+ * Training of networks by mini-batches: one step of an optimiser an iteration of one loop, for all
+ * models of a stack. Which rows a batch has follows from the seed, the epoch and the place in it
+ * (`shuffledAt`), so that no order of rows is sorted or carried; epochs, how they end and the rate of
+ * a step are numbers of the loop's state, each model's own. Rows that are held out to stop early are
+ * further batches at the end of an epoch, after which nothing is changed. Steps, losses and ends are
+ * scikit-learn's (`MLPClassifier`, `MLPRegressor`): with equal first weights and rows in order its
+ * losses are ours; first weights and shuffles are of our own random numbers.
  */
 import {
   descentFrom,
+  foldCols,
   gradient,
   iterate,
   type LoopState,
-  logSoftmax,
   type Matrix,
-  type Optimiser,
-  oneHot,
+  matrix,
+  ones,
   seq,
   shuffledAt,
   takeRows,
-  uniformAt,
   zeros,
 } from '../../../driver/index.js';
-import type { RowData } from '../estimator.js';
-import { activated, type Perceptron } from './layers.js';
-
-/** What decision values are compared with the target by. */
-export type NetworkLoss = 'squared' | 'binary' | 'classes';
-
-export interface Training {
-  readonly network: Perceptron;
-  readonly loss: NetworkLoss;
-  /** Rows of a step; the last of an epoch may have fewer. */
-  readonly batchRows: number;
-  readonly shuffles: boolean;
-  readonly maxEpochs: number;
-  /** Epochs without a better loss before it ends, or the rate falls. */
-  readonly patience: number;
-  readonly optimiser: Optimiser;
-  /** How the rate goes on after an epoch; see `ratesAfter`. */
-  readonly rates: 'constant' | 'invscaling' | 'adaptive';
-  /** [1, 1] each. */
-  readonly numbers: {
-    /** Weight of half the squares of weights, intercepts left out. */
-    readonly alpha: Matrix;
-    readonly rate: Matrix;
-    readonly exponent: Matrix;
-    /** What a better loss is better by. */
-    readonly tolerance: Matrix;
-    /** Whole, from 0. */
-    readonly seed: Matrix;
-  };
-}
+import { normalScale } from '../../../driver/matrix/images.js';
+import { type Batch, forward, lossesOf, meanOf } from './forward.js';
+import type { TrainableNetwork } from './layer-list.js';
+import {
+  firstLayers,
+  normsOf,
+  type Rows,
+  SEEDS,
+  SPLIT_SEED,
+  type Training,
+  trainedShapes,
+} from './training.js';
 
 export interface Trained {
-  /** Of the design columns, then of the layers after: [inputs + 1, units], intercepts last. */
+  /** By layer that has one, in the order of `layersOfNetwork`: as `shapeOf` there has it. */
   readonly layers: readonly Matrix[];
   /** 1 where it ended before the last epoch allowed, [1, 1]. */
   readonly isConverged: Matrix;
@@ -61,17 +43,10 @@ export interface Trained {
   readonly loss: Matrix;
 }
 
-/** Seeds of one `random_state`: more than epochs and layers. */
-const SEEDS = 2 ** 20;
-/** Seeds of first weights lie after those of epochs. */
-const FIRST_SEED = SEEDS - 64;
 /** An adaptive rate that falls to this ends the training. */
 const LEAST_RATE = 1e-6;
 
-/** Rows of the design, as layers and as cells of batches. */
-type Rows = Pick<RowData, 'X' | 'y' | 'weight' | 'design' | 'classes'>;
-
-/** @param first layers to begin with; default by Glorot and Bengio */
+/** @param first parameters to begin with, by layer; default by Glorot and Bengio */
 export async function trainNetwork(
   rows: Rows,
   training: Training,
@@ -79,30 +54,45 @@ export async function trainNetwork(
 ): Promise<Trained> {
   const { X, weight } = rows;
   const { session } = X;
-  const { numbers, optimiser, maxEpochs } = training;
+  const { numbers, optimiser, maxEpochs, batchRows, network, validation } = training;
   const none = zeros(session, 1, 1);
-  const counters = {
+  const isTraining = weight.cast('float64').gt(0);
+  const count = isTraining.sum().asMatrix();
+  const norms = normsOf(network).map(({ channels }) => firstMoments(X, channels));
+  const learned = { ...named('layer', first), ...named('norm', norms) };
+  const start: LoopState = {
     ...{ epoch: none, at: none, sum: none, loss: none, best: none.add(Number.MAX_VALUE) },
     ...{ stale: none, taken: none, rate: numbers.rate.add(0), isConverged: none },
-  };
-  const start: LoopState = {
-    ...counters,
     // Training rows first, in their order.
-    order: weight.cast('float64').gt(0).not().order(),
-    count: weight.cast('float64').gt(0).sum().asMatrix(),
+    order: isTraining.not().order(),
+    count,
+    ...(validation && {
+      trained: count.sub(count.mul(validation).ceil()),
+      scores: zeros(session, 1, SCORE_SUMS),
+      ...prefixed('best', learned),
+    }),
     ...stateOf(first.map((layer) => descentFrom(optimiser, layer))),
+    ...named('norm', norms),
   };
-  const maxSteps = maxEpochs * Math.ceil(X.rows / training.batchRows);
+  const steps = Math.ceil(X.rows / batchRows) + (validation ? 1 : 0);
   const end = await iterate(start, (state) => stepOf(rows, training, state), {
-    maxIterations: maxSteps,
+    maxIterations: maxEpochs * steps,
   });
-  const layers = first.map((_, l) => end[`layer ${l}`]!);
-  return { layers, isConverged: end.isConverged!, loss: end.loss! };
+  const kept = validation ? (name: string) => end[`best ${name}`]! : (name: string) => end[name]!;
+  return { layers: matricesOf(network, X, kept), isConverged: end.isConverged!, loss: end.loss! };
 }
 
-type Layers = readonly { readonly parameter: Matrix; readonly moments: readonly Matrix[] }[];
+function named(kind: string, matrices: readonly Matrix[]): LoopState {
+  return Object.fromEntries(matrices.map((one, i) => [`${kind} ${i}`, one]));
+}
 
-function stateOf(layers: Layers): LoopState {
+function prefixed(prefix: string, state: LoopState): LoopState {
+  return Object.fromEntries(Object.entries(state).map(([name, one]) => [`${prefix} ${name}`, one]));
+}
+
+type Parameters = readonly { readonly parameter: Matrix; readonly moments: readonly Matrix[] }[];
+
+function stateOf(layers: Parameters): LoopState {
   const entries = layers.flatMap(({ parameter, moments }, l) => [
     [`layer ${l}`, parameter] as const,
     ...moments.map((moment, m) => [`layer ${l} moment ${m}`, moment] as const),
@@ -110,105 +100,149 @@ function stateOf(layers: Layers): LoopState {
   return Object.fromEntries(entries);
 }
 
+/** Mean and variance by channel before any batch: [2, channels]. */
+function firstMoments({ session, dtype }: Matrix, channels: number): Matrix {
+  return zeros(session, 1, channels, { dtype }).rbind(ones(session, 1, channels, { dtype }));
+}
+
 function stepOf(rows: Rows, training: Training, state: LoopState) {
-  const { network, optimiser } = training;
-  const now: Layers = network.hidden.concat(0).map((_, l) => ({
+  const { network, optimiser, validation } = training;
+  const now: Parameters = trainedShapes(network).map((_, l) => ({
     parameter: state[`layer ${l}`]!,
     moments: Array.from({ length: optimiser.moments }, (_, m) => state[`layer ${l} moment ${m}`]!),
   }));
-  const layers = now.map(({ parameter }) => parameter);
+  const norms = normsOf(network).map((_, i) => state[`norm ${i}`]!);
+  const parameters = now.map(({ parameter }) => parameter);
   const batch = batchOf(rows, training, state);
-  const loss = lossOf(rows, training, batch, layers);
-  const gradients = gradient(loss, layers);
+  const { z, moments } = forward(rows, training, batch, parameters, norms);
+  const own = lossesOf(rows, training, batch, z);
+  const loss = meanOf(training, batch, own, parameters);
+  const gradients = gradient(loss, parameters);
   const numbers = { rate: state.rate!, taken: state.taken! };
-  const next = now.map((layer, l) => optimiser.step(layer, gradients[l]!, numbers));
-  const { done, ...counters } = countersAfter(training, state, loss.cast('float64'), batch.size);
-  const { order, count } = state as Readonly<Record<'order' | 'count', Matrix>>;
-  return { state: { ...counters, order, count, ...stateOf(next) }, done };
-}
-
-interface Batch {
-  readonly x: Matrix;
-  /** [batch, 1] */
-  readonly y: Matrix;
-  /** 1, or 0 for places after the last row of the epoch. */
-  readonly isRow: Matrix;
-  /** Rows of the batch, [1, 1]. */
-  readonly size: Matrix;
-}
-
-function batchOf({ X, y }: Rows, training: Training, state: LoopState): Batch {
-  const { batchRows, shuffles, numbers } = training;
-  const { at, epoch, order, count } = state as Readonly<Record<string, Matrix>>;
-  const places = seq(X.session, 0, batchRows - 1).add(at!);
-  const isRow = places.lt(count!);
-  const seed = numbers.seed.mul(SEEDS).add(epoch!);
-  const shuffled = shuffles ? shuffledAt(places, seed, count!) : places;
-  const numbersOf = isRow.ifelse(takeRows(shuffled, order!), -1);
+  const stepped = now.map((layer, l) => optimiser.step(layer, gradients[l]!, numbers));
+  const { isTraining } = batch;
+  const after = { ...stateOf(stepped), ...named('norm', moments) };
+  const before = { ...stateOf(now), ...named('norm', norms) };
+  const next: LoopState =
+    isTraining === undefined
+      ? after
+      : mapped(after, (one, name) => isTraining.cast(one.dtype).ifelse(one, before[name]!));
+  const scored = validation ? scoresAfter(rows, training, state, batch, z) : undefined;
+  const { done, isBetter, ...counters } = countersAfter(
+    training,
+    state,
+    loss.cast('float64'),
+    batch,
+    scored?.value,
+  );
+  const { order, count, trained } = state;
+  const best =
+    scored &&
+    prefixed(
+      'best',
+      mapped(
+        {
+          ...named('layer', now.map((_, l) => next[`layer ${l}`]!)), // biome-ignore format: a list
+          ...named('norm', norms.map((_, i) => next[`norm ${i}`]!)), // biome-ignore format: a list
+        },
+        (one, name) => isBetter.cast(one.dtype).ifelse(one, state[`best ${name}`]!),
+      ),
+    );
   return {
-    x: takeRows(numbersOf, X),
-    y: takeRows(numbersOf, y).cast(X.dtype),
-    isRow: isRow.cast(X.dtype),
-    size: isRow.sum().asMatrix(),
+    state: {
+      ...{ ...counters, order: order!, count: count!, ...next, ...best },
+      ...(scored && { trained: trained!, scores: scored.sums }),
+    },
+    done,
   };
 }
 
-/** Mean over the rows of a batch, and the penalty over as many. [1, 1] */
-function lossOf(
+function mapped(state: LoopState, change: (one: Matrix, name: string) => Matrix): LoopState {
+  return Object.fromEntries(Object.entries(state).map(([name, one]) => [name, change(one, name)]));
+}
+
+function batchOf({ X, y, weight }: Rows, training: Training, state: LoopState): Batch {
+  const { batchRows, shuffles, numbers, validation } = training;
+  const { at, epoch, order, count, trained = count } = state as Readonly<Record<string, Matrix>>;
+  const isTraining = validation ? at!.lt(trained!) : undefined;
+  const places = seq(X.session, 0, batchRows - 1).add(at!);
+  const isRow = places.lt(isTraining ? isTraining.ifelse(trained!, count!) : count!);
+  const seedOf = (own: Matrix | number): Matrix => numbers.seed.mul(SEEDS).add(own);
+  let shuffled = shuffles ? shuffledAt(places, seedOf(epoch!), trained!) : places;
+  if (isTraining && shuffles) {
+    const either = isTraining.ifelse(shuffled, places);
+    shuffled = shuffledAt(either.maximum(0), seedOf(SPLIT_SEED), count!);
+  }
+  const numbersOf = isRow.ifelse(takeRows(shuffled, order!), -1);
+  const own = takeRows(numbersOf, weight).cast(X.dtype);
+  return {
+    x: takeRows(numbersOf, X),
+    y: takeRows(numbersOf, y).cast(X.dtype),
+    weight: own,
+    total: own.sum().asMatrix(),
+    size: isRow.sum().asMatrix(),
+    numbers: numbersOf,
+    isRow: isRow.cast(X.dtype),
+    epoch: epoch!,
+    isTraining,
+  };
+}
+
+/** Sums that a score is made of: of weights, of what is right or squared errors, of y, of y^2. */
+const SCORE_SUMS = 4;
+
+/** Sums after a batch of rows that are held out, and what is to be small of all of them so far. */
+function scoresAfter(
   rows: Rows,
-  { network, loss, numbers }: Training,
-  { x, y, isRow, size }: Batch,
-  layers: readonly Matrix[],
-): Matrix {
-  const { dtype } = x;
-  const z = decisionsOf(rows, network, x, layers);
-  const own =
-    loss === 'squared'
-      ? z.sub(y).square().mul(0.5)
-      : loss === 'binary'
-        ? z.softplus().sub(z.mul(y))
-        : logSoftmax(z).mul(oneHot(y, network.outputs)).rowSums().neg();
-  const squares = layers.map((layer) => layer.slice([0, layer.rows - 1]).sumSq());
-  const penalty = squares
-    .reduce((sum, one) => sum.add(one))
-    .asMatrix()
-    .mul(numbers.alpha.mul(0.5).cast(dtype));
-  return own.mul(isRow).sum().asMatrix().add(penalty).div(size.cast(dtype));
+  { loss }: Training,
+  { scores, at }: LoopState,
+  batch: Batch,
+  z: Matrix,
+): { readonly sums: Matrix; readonly value: Matrix } {
+  const { y, weight, isTraining } = batch;
+  const own = {
+    squared: () => z.sub(y).square(),
+    binary: () => z.gt(0).eq(y),
+    classes: () => foldCols(z, { width: z.cols, fold: 'indexMax' }).eq(y),
+    reconstruction: () => z.sub(rows.design.rows(batch.x)).rowSumSqs().div(z.cols),
+  }[loss]();
+  const cells = [own.mul(0).add(1), own, y, y.square()].map((one) =>
+    one.cast('float64').mul(weight.cast('float64')).colSums(),
+  );
+  const added = cells[0]!.cbind(...cells.slice(1)).mul(isTraining!.not());
+  const sums = at!.gt(0).ifelse(scores!, 0).add(added);
+  const [all, right, sum, squares] = [0, 1, 2, 3].map((k) => sums.slice(null, k));
+  const value = {
+    squared: () => right!.div(squares!.sub(sum!.square().div(all!))).sub(1),
+    binary: () => right!.div(all!).neg(),
+    classes: () => right!.div(all!).neg(),
+    reconstruction: () => right!.div(all!),
+  }[loss]();
+  return { sums, value };
 }
 
-/** Decision values of encoded rows by layers whose first is of the design columns. */
-function decisionsOf(
-  { design }: Rows,
-  { activation }: Perceptron,
-  x: Matrix,
-  [first, ...after]: readonly Matrix[],
-): Matrix {
-  let z = affine(x, encodedLayer(design, first!, x.cols));
-  for (const layer of after) z = affine(activated(z, activation), layer);
-  return z;
-}
-
-/** The first layer's weights of encoded columns; designs are in float64. */
-export function encodedLayer(design: RowData['design'], first: Matrix, encoded: number): Matrix {
-  const probe = zeros(first.session, encoded + 1, 1);
-  if (design.columns === encoded && design.expand(probe) === probe) return first;
-  return design.expand(first.cast('float64')).cast(first.dtype);
-}
-
-/** x W + b, b being the last row. */
-function affine(x: Matrix, layer: Matrix): Matrix {
-  const last = layer.rows - 1;
-  return x.matmul(layer.slice([0, last])).add(layer.slice(last));
-}
-
-/** What is counted, after a step with this loss over so many rows. */
-function countersAfter(training: Training, state: LoopState, loss: Matrix, size: Matrix) {
+/**
+ * What is counted, after a step with this loss.
+ * @param score what is to be small of the rows that are held out, once all of them were seen
+ */
+function countersAfter(
+  training: Training,
+  state: LoopState,
+  loss: Matrix,
+  { size, isTraining }: Batch,
+  score: Matrix | undefined,
+) {
   const { batchRows, maxEpochs, patience, rates, numbers } = training;
   const now = state as Readonly<Record<string, Matrix>>;
-  const sum = now.sum!.add(loss.mul(size));
-  const isEnd = now.at!.add(batchRows).ge(now.count!);
-  const mean = sum.div(now.count!);
-  const isStale = mean.gt(now.best!.sub(numbers.tolerance));
+  const { count, trained = count } = now;
+  const isLearned = (one: Matrix): Matrix => (isTraining ? one.mul(isTraining) : one);
+  const sum = now.sum!.add(isLearned(loss.mul(size)));
+  const next = now.at!.add(batchRows);
+  const at = isTraining ? next.minimum(isTraining.ifelse(trained!, count!)) : next;
+  const isEnd = at.ge(count!);
+  const mean = sum.div(trained!);
+  const value = score ?? mean;
+  const isStale = value.gt(now.best!.sub(numbers.tolerance));
   const stale = isStale.ifelse(now.stale!.add(1), 0);
   const isOver = stale.gt(patience);
   const epoch = now.epoch!.add(isEnd);
@@ -219,39 +253,46 @@ function countersAfter(training: Training, state: LoopState, loss: Matrix, size:
   const rateAfter = {
     constant: () => now.rate!,
     // Its time is rows seen.
-    invscaling: () => numbers.rate.div(epoch.mul(now.count!).add(1).pow(numbers.exponent)),
+    invscaling: () => numbers.rate.div(epoch.mul(trained!).add(1).pow(numbers.exponent!)),
     adaptive: () => falls.ifelse(now.rate!.div(5), now.rate!),
+    exponential: () => numbers.rate.mul(numbers.decay!.pow(epoch)),
   }[rates]();
-  const atEnd = (value: Matrix, otherwise: Matrix): Matrix => isEnd.ifelse(value, otherwise);
+  const atEnd = (one: Matrix, otherwise: Matrix): Matrix => isEnd.ifelse(one, otherwise);
   return {
     epoch,
-    at: isEnd.ifelse(0, now.at!.add(batchRows)),
+    at: isEnd.ifelse(0, at),
     sum: isEnd.ifelse(0, sum),
     loss: atEnd(mean, now.loss!),
-    best: atEnd(now.best!.minimum(mean), now.best!),
+    best: atEnd(now.best!.minimum(value), now.best!),
     stale: atEnd(isAdaptive ? falls.ifelse(0, stale) : stale, now.stale!),
-    taken: now.taken!.add(1),
+    taken: now.taken!.add(isTraining ?? 1),
     rate: atEnd(rateAfter, now.rate!),
     isConverged,
+    isBetter: isEnd.and(value.lt(now.best!)),
     done: isConverged.or(epoch.ge(maxEpochs)),
   };
 }
 
-/**
- * Uniform on [-b, b], b = sqrt(6 / (inputs + units)), 2 in place of 6 for the logistic function.
- * Source: Glorot and Bengio, "Understanding the difficulty of training deep feedforward neural
- * networks" (AISTATS 2010), as scikit-learn has it.
- */
-function firstLayers({ X, design }: Rows, { network, numbers }: Training): Matrix[] {
-  const sizes = [design.columns, ...network.hidden, network.outputs];
-  return sizes.slice(1).map((units, l) => {
-    const inputs = sizes[l]!;
-    const bound = Math.sqrt((network.activation === 'logistic' ? 2 : 6) / (inputs + units));
-    const seed = numbers.seed.mul(SEEDS).add(FIRST_SEED + l);
-    const drawn = uniformAt(seq(X.session, 0, inputs), seed, units);
-    return drawn
-      .mul(2 * bound)
-      .sub(bound)
-      .cast(X.dtype);
+/** What came out of training, as layers have it when they say something of new rows. */
+function matricesOf(network: TrainableNetwork, X: Matrix, of: (name: string) => Matrix): Matrix[] {
+  let [l, i] = [0, 0];
+  return network.layers.flatMap((layer): Matrix[] => {
+    switch (layer.kind) {
+      case 'dense':
+      case 'conv2d':
+        return [of(`layer ${l++}`)];
+      case 'batch_norm': {
+        const [parameter, moments] = [of(`layer ${l++}`), of(`norm ${i++}`)];
+        const { scale, shift } = normalScale({
+          ...{ mean: moments.slice(0), variance: moments.slice(1), epsilon: layer.epsilon },
+          ...{ gamma: parameter.slice(0), beta: parameter.slice(1) },
+        });
+        return [scale.rbind(shift)];
+      }
+      case 'rescaling':
+        return [matrix(X.session, 2, 1, Float64Array.of(layer.scale, layer.offset))];
+      default:
+        return [];
+    }
   });
 }

@@ -15,7 +15,7 @@ import {
 } from '../../../driver/index.js';
 import { type Basis, basisColumns } from '../../estimators/basis.js';
 import type { Link, Nonnegative, Projection } from '../../estimators/estimator.js';
-import { heldOutNetworks, type Perceptron } from '../../estimators/networks/layers.js';
+import { heldOutNetworks, type Layers } from '../../estimators/networks/layers.js';
 
 /** Models of one kind: their decision values are read alike. */
 export interface ModelKind {
@@ -28,7 +28,7 @@ export interface ModelKind {
   readonly projects: Projection;
   /** Columns of weights of a model: `outputs`, or more of a network. */
   readonly columns: number;
-  readonly network?: Perceptron;
+  readonly network?: Layers;
   /** Decision values are not below 0. */
   readonly nonnegative?: Nonnegative;
 }

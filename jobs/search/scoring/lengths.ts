@@ -11,12 +11,14 @@ import {
   preparedMoments,
   type TrainingRows,
 } from '../../estimators/linear-design.js';
+import { allRows, ownRows, rowDesign } from '../row-design.js';
 
 /**
  * What gives rows as models see them: of an encoded row e, [e, 1] times it.
  * @returns [encoded + 1, design]
  */
 export function preparingWeights(training: TrainingRows): Matrix {
+  if (training.columns !== undefined) return widePreparing(training);
   const moments = preparedMoments(training);
   const { map, mean } = moments;
   const { session } = mean;
@@ -24,6 +26,15 @@ export function preparingWeights(training: TrainingRows): Matrix {
   if (!training.standardize) return all.rbind(zeros(session, 1, mean.rows));
   const scale = columnScales(moments);
   return all.div(scale).rbind(mean.t().div(scale).neg());
+}
+
+/** The same of designs without products of columns. */
+function widePreparing(training: TrainingRows): Matrix {
+  const { encoded } = training.design;
+  const { rows } = rowDesign({ ...allRows(training), ...ownRows(training) }, encoded);
+  const { session } = training.gram;
+  const least = rows(zeros(session, 1, encoded));
+  return rows(eye(session, encoded)).sub(least).rbind(least);
 }
 
 /** Weights of [X, X * X], the last of 1, that give squared lengths. [2 * encoded + 1, 1] */

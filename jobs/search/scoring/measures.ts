@@ -59,9 +59,10 @@ const CELLS: Readonly<Record<SumName, (held: HeldOut) => Matrix>> = {
   reconstruction: (held) => {
     const { partsError } = held;
     if (partsError !== undefined) return partsError;
-    const { lengths, decisions, kind, models } = held;
+    const { decisions, kind, models } = held;
+    if (kind.projects === 'rows') return unlikeness(held);
     const kept = foldCols(decisions, { width: kind.outputs, fold: 'sumSq' });
-    if (kind.projects !== 'nowhere') return lengths.sub(kept).maximum(0);
+    if (kind.projects !== 'nowhere') return held.lengths.sub(kept).maximum(0);
     return nanWhere(ones(kept.session, 1, models)).add(kept.mul(0));
   },
   logLoss,
@@ -70,6 +71,13 @@ const CELLS: Readonly<Record<SumName, (held: HeldOut) => Matrix>> = {
     return foldCols(probabilities.sub(ownClass), { width: classes, fold: 'sumSq' });
   },
 };
+
+/** Squared distances of what models say rows are from the rows as they see them. */
+function unlikeness({ prepared, decisions, kind, models }: HeldOut): Matrix {
+  const own = prepared.cast('float64');
+  const all = own.cbind(...Array.from({ length: models - 1 }, () => own));
+  return foldCols(decisions.sub(all), { width: kind.outputs, fold: 'sumSq' });
+}
 
 function residual({ y, mean }: HeldOut): Matrix {
   return y.sub(mean);

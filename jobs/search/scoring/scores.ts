@@ -7,7 +7,7 @@
 import type { DenseMatrix, Expr, Loss, Matrix, Run } from '../../../driver/index.js';
 import { memoryShares } from '../../../driver/support/memory.js';
 import type { Params } from '../../estimators/estimator.js';
-import type { TrainingRows } from '../../estimators/linear-design.js';
+import { columnsOf, type TrainingRows } from '../../estimators/linear-design.js';
 import { packedColumns } from '../../estimators/networks/layers.js';
 import { ownParts, type SearchGroup, type SearchPart } from '../groups.js';
 import { partOutput } from '../prepare.js';
@@ -77,7 +77,7 @@ export function plannedScores(group: SearchGroup, weights: WeightsOf): Expr[] {
 export function heldOutOfOne(group: SearchGroup, candidate: number, weights: WeightsOf): HeldOut[] {
   const { all } = group.candidates[candidate]!;
   return ownParts(group).map((part) => {
-    const kind = kindOf(group, part.X, all);
+    const kind = kindOf(group, part, all);
     return heldOutOf(group, part, kind, [candidate], weights);
   });
 }
@@ -120,12 +120,13 @@ function lossInputs(
 
 export function kindOf(
   { estimator, classes: { length: classes } }: Pick<SearchGroup, 'estimator' | 'classes'>,
-  X: Matrix,
+  { X, training: { design } }: Pick<SearchPart, 'X' | 'training'>,
   params: Params,
 ): ModelKind {
+  const columns = columnsOf(design);
   const nonnegative = estimator.nonnegative?.(params, X.cols);
-  const network = estimator.network?.(params, classes);
-  const outputs = estimator.outputs(params, classes);
+  const network = estimator.network?.(params, classes, columns);
+  const outputs = estimator.outputs(params, classes, columns);
   return {
     basis: estimator.basis?.(params) ?? 'linear',
     link: estimator.link(params, classes),
@@ -148,7 +149,7 @@ interface KindOfCandidates {
 function kindsOf(group: SearchGroup): KindOfCandidates[] {
   const kinds = new Map<string, { kind: ModelKind; candidates: number[] }>();
   for (const [t, { all }] of group.candidates.entries()) {
-    const kind = kindOf(group, group.parts[0]!.X, all);
+    const kind = kindOf(group, group.parts[0]!, all);
     const key = JSON.stringify(kind);
     const known = kinds.get(key) ?? { kind, candidates: [] };
     known.candidates.push(t);

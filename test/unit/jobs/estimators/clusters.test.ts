@@ -210,6 +210,8 @@ async function plainRows(X: Matrix): Promise<RowData> {
     design: {
       columns: cols,
       expand: (weights) => weights,
+      rows: (own) => own,
+      restored: (layer) => layer,
       contract: (gradient) => gradient,
       outputs: (weights) => ({
         coefficients: weights.slice([0, cols]),

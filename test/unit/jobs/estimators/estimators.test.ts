@@ -217,7 +217,7 @@ describe('estimators', () => {
             [other!.outputs.imputed!.col(COLUMNS - 1), outputs.imputed!.col(COLUMNS - 1)],
           ] as const;
           for (const [at, [got, want]] of pairsOfValues.entries()) {
-            assertClose(await got.value(), await want.value(), 1e-9, `value ${at}`);
+            assertClose(await got!.value(), await want!.value(), 1e-9, `value ${at}`);
           }
           await session.close();
         });

@@ -11,15 +11,18 @@ import { packageRoot } from '../../../../driver/support/package-root.js';
 import { createCpuBackend } from '../../../../gpu-executor/cpu/index.js';
 import { mlpClassifier, mlpRegressor } from '../../../../jobs/estimators/mlp.js';
 import { decisionValues } from '../../../../jobs/estimators/model.js';
-import { type Activation, layersOfCells } from '../../../../jobs/estimators/networks/layers.js';
-import { type NetworkLoss, trainNetwork } from '../../../../jobs/estimators/networks/train.js';
+import { perceptron } from '../../../../jobs/estimators/networks/layer-list.js';
+import type { Activation } from '../../../../jobs/estimators/networks/layers.js';
+import { layersOfCells } from '../../../../jobs/estimators/networks/stored-layers.js';
+import { trainNetwork } from '../../../../jobs/estimators/networks/train.js';
+import type { NetworkLoss } from '../../../../jobs/estimators/networks/training.js';
 import { gridSearch } from '../../../../jobs/search/grid-search.js';
 import { assertClose } from '../../../support/close.js';
 import { cells, leaf } from '../../../support/plan.js';
 import { rowData } from '../../../support/row-data.js';
 
 interface Scenario {
-  readonly target: NetworkLoss;
+  readonly target: Exclude<NetworkLoss, 'reconstruction'>;
   readonly params: {
     readonly hidden_layer_sizes: readonly number[];
     readonly batch_size: number;
@@ -34,6 +37,9 @@ interface Scenario {
     readonly beta_1?: number;
     readonly beta_2?: number;
     readonly epsilon?: number;
+    readonly early_stopping?: true;
+    readonly validation_fraction?: number;
+    readonly weighted?: true;
     readonly max_iter: number;
   };
   readonly epochs: number;
@@ -82,12 +88,13 @@ describe('multilayer perceptrons', () => {
     const { layers, loss } = await trainNetwork(
       rows,
       {
-        network: { activation: params.activation, hidden, outputs },
+        network: perceptron(COLUMNS, hidden, params.activation, outputs),
         loss: target,
         batchRows: params.batch_size,
         shuffles: false,
         maxEpochs: params.max_iter,
         patience: params.n_iter_no_change ?? 10,
+        validation: params.early_stopping && params.validation_fraction,
         optimiser:
           params.solver === 'sgd'
             ? sgd({ momentum: 0.9, nesterov })
@@ -113,6 +120,7 @@ describe('multilayer perceptrons', () => {
       const alpha = params.alpha ?? 1e-4;
       // The second model has rows between that do not train, and another penalty.
       const y = matrix(session, ROWS, 1, targets[target]);
+      const weights = leaf(session, ROWS, 1, 4).abs().add(0.5);
       const first = sizes.slice(1).map((units, l) => {
         const layer = leaf(session, sizes[l]! + 1, units, 3 + l).div(2);
         return [`first ${l}`, { shared: layer }] as const;
@@ -120,7 +128,10 @@ describe('multilayer perceptrons', () => {
       const args = {
         X: { shared: leaf(session, ROWS, COLUMNS) },
         y: { shared: y },
-        weight: [fill(session, ROWS, 1, 1), y.gt(-9).mul(leaf(session, ROWS, 1, 4).gt(0))],
+        weight: [
+          params.weighted ? weights : fill(session, ROWS, 1, 1),
+          y.gt(-9).mul(leaf(session, ROWS, 1, 4).gt(0)),
+        ],
         alpha: [alpha, 3 * alpha].map((value) => fill(session, 1, 1, value)),
         ...Object.fromEntries(first),
       };

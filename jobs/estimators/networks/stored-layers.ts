@@ -1,0 +1,208 @@
+/**
+ * Layers as a stored model has them, and what they make of rows: as expressions and as plain cells.
+ * Invariant: both say the same, up to the order of sums.
+ */
+import { type Matrix, matrix } from '../../../driver/index.js';
+import { pixelsUnder, placesOf, tapsOf, windowOf } from '../../../driver/operators/image-window.js';
+import {
+  type Activation,
+  applied,
+  attrsOf,
+  type Layers,
+  layerShape,
+  layersAfter,
+  type NetworkLayer,
+  type Over,
+  placesIn,
+} from './layers.js';
+
+/** A layer of a stored model. */
+export type StoredLayer =
+  | {
+      readonly kind: 'dense';
+      /** By unit of the layer, then unit of the one before. */
+      readonly weights: readonly (readonly number[])[];
+      readonly intercepts: readonly number[];
+    }
+  | {
+      readonly kind: 'conv2d';
+      readonly over: Over;
+      /** By filter, then pixel of the window and channel. */
+      readonly weights: readonly (readonly number[])[];
+      readonly intercepts: readonly number[];
+    }
+  | {
+      readonly kind: 'scale';
+      readonly pixels: number;
+      readonly scale: readonly number[];
+      readonly shift: readonly number[];
+    }
+  | Extract<NetworkLayer, { readonly kind: 'activation' | 'max_pool' | 'avg_pool' }>;
+
+/** The layers after a linear first one, with the cells of a fit as `flattened` has them. */
+export function storedLayers(network: Layers, cells: ArrayLike<number>): StoredLayer[] {
+  let from = 0;
+  return layersAfter(network).map((layer): StoredLayer => {
+    const [rows, cols] = layerShape(layer) ?? [0, 0];
+    const at = from;
+    from += rows * cols;
+    const column = (col: number, length: number): number[] =>
+      Array.from({ length }, (_, row) => cells[at + row * cols + col]!);
+    const row = (place: number): number[] =>
+      Array.from({ length: cols }, (_, col) => cells[at + place * cols + col]!);
+    const linear = () => ({
+      weights: Array.from({ length: cols }, (_, unit) => column(unit, rows - 1)),
+      intercepts: row(rows - 1),
+    });
+    switch (layer.kind) {
+      case 'dense':
+        return { kind: 'dense', ...linear() };
+      case 'conv2d':
+        return { kind: 'conv2d', over: layer.over, ...linear() };
+      case 'scale':
+        return { kind: 'scale', pixels: layer.pixels, scale: row(0), shift: row(1) };
+      default:
+        return layer;
+    }
+  });
+}
+
+/** Values that come out of stored layers; undefined: as many as go in. */
+export function layersWidth(layers: readonly StoredLayer[] | undefined): number | undefined {
+  const last = layers?.findLast((layer) => layer.kind === 'dense');
+  return last?.kind === 'dense' ? last.intercepts.length : undefined;
+}
+
+/** What stored layers make of values. @shape [n, values] -> [n, outputs] */
+export function layersOf(z: Matrix, layers: readonly StoredLayer[]): Matrix {
+  return layers.reduce((x, layer) => {
+    const { cells, ...own } = withCells(layer);
+    const shape = layerShape(own.layer);
+    return applied(own.layer, x, shape && matrix(z.session, ...shape, cells!));
+  }, z);
+}
+
+/** A stored layer as fits have it: what it is, and the cells of its matrix. */
+export function withCells(layer: StoredLayer): {
+  readonly layer: NetworkLayer;
+  readonly cells?: Float64Array;
+} {
+  switch (layer.kind) {
+    case 'dense':
+    case 'conv2d': {
+      const { weights, intercepts } = layer;
+      const [units, inputs] = [intercepts.length, weights[0]!.length];
+      const cells = new Float64Array((inputs + 1) * units);
+      for (const [unit, own] of weights.entries()) {
+        for (const [row, weight] of own.entries()) cells[row * units + unit] = weight;
+      }
+      cells.set(intercepts, inputs * units);
+      if (layer.kind === 'dense') return { layer: { kind: 'dense', inputs, units }, cells };
+      return { layer: { kind: 'conv2d', over: layer.over, filters: units }, cells };
+    }
+    case 'scale': {
+      const { pixels, scale, shift } = layer;
+      const cells = Float64Array.from([...scale, ...shift]);
+      return { layer: { kind: 'scale', pixels, channels: scale.length }, cells };
+    }
+    default:
+      return { layer };
+  }
+}
+
+const cellsOf: { readonly [A in Activation]: (z: number) => number } = {
+  identity: (z) => z,
+  logistic: (z) => 1 / (1 + Math.exp(-z)),
+  tanh: Math.tanh,
+  relu: (z) => Math.max(z, 0),
+};
+
+/** `layersOf` of plain cells, row by row. */
+export function layersOfCells(
+  z: Float64Array,
+  rows: number,
+  layers: readonly StoredLayer[],
+): Float64Array {
+  return layers.reduce((x, layer) => appliedToCells(x, rows, layer), z);
+}
+
+function appliedToCells(x: Float64Array, rows: number, stored: StoredLayer): Float64Array {
+  const { layer, cells } = withCells(stored);
+  switch (layer.kind) {
+    case 'activation':
+      return x.map(cellsOf[layer.activation]);
+    case 'scale': {
+      const { channels } = layer;
+      return x.map((cell, i) => cell * cells![i % channels]! + cells![channels + (i % channels)]!);
+    }
+    case 'dense': {
+      const { inputs: taps, units: filters } = layer;
+      // A window over all there is.
+      return windowProducts(x, { rows, taps, filters }, cells!);
+    }
+    case 'conv2d':
+      return windowProducts(windowsOf(x, rows, layer.over, 0), { rows: rows * placesIn(layer.over), taps: cells!.length / layer.filters - 1, filters: layer.filters }, cells!); // biome-ignore format: a call
+    case 'max_pool':
+    case 'avg_pool':
+      return pooled(x, rows, layer);
+  }
+}
+
+/** The cells under each window, place by place, pixel by pixel; `beyond` outside the image. */
+function windowsOf(x: Float64Array, rows: number, over: Over, beyond: number): Float64Array {
+  const channels = over.image[2];
+  const table = pixelsUnder(windowOf('layer', attrsOf(over)));
+  const size = x.length / rows;
+  const out = new Float64Array(rows * table.length * channels);
+  if (beyond !== 0) out.fill(beyond);
+  let at = 0;
+  for (let row = 0; row < rows; row++) {
+    for (const pixel of table) {
+      const from = row * size + pixel * channels;
+      if (pixel >= 0) for (let c = 0; c < channels; c++) out[at + c] = x[from + c]!;
+      at += channels;
+    }
+  }
+  return out;
+}
+
+/** Rows times a matrix whose last row is added. */
+function windowProducts(
+  x: Float64Array,
+  { rows, taps, filters }: { rows: number; taps: number; filters: number },
+  cells: Float64Array,
+): Float64Array {
+  const out = new Float64Array(rows * filters);
+  for (let row = 0; row < rows; row++) {
+    const own = out.subarray(row * filters, (row + 1) * filters);
+    own.set(cells.subarray(taps * filters));
+    for (let tap = 0; tap < taps; tap++) {
+      const factor = x[row * taps + tap]!;
+      for (let f = 0; f < filters; f++) own[f]! += factor * cells[tap * filters + f]!;
+    }
+  }
+  return out;
+}
+
+function pooled(
+  x: Float64Array,
+  rows: number,
+  { kind, over }: Extract<NetworkLayer, { readonly kind: 'max_pool' | 'avg_pool' }>,
+): Float64Array {
+  const isMax = kind === 'max_pool';
+  const [, , channels] = over.image;
+  const window = windowOf('layer', attrsOf(over));
+  const [table, taps, places] = [pixelsUnder(window), tapsOf(window), placesOf(window)];
+  const cells = windowsOf(x, rows, over, isMax ? Number.NEGATIVE_INFINITY : 0);
+  return Float64Array.from({ length: rows * places * channels }, (_, at) => {
+    const place = Math.floor(at / channels);
+    let [value, count] = [isMax ? Number.NEGATIVE_INFINITY : 0, 0];
+    for (let tap = 0; tap < taps; tap++) {
+      const cell = cells[(place * taps + tap) * channels + (at % channels)]!;
+      value = isMax ? Math.max(value, cell) : value + cell;
+      // What is beyond the border does not count.
+      if (table[(place % places) * taps + tap]! >= 0) count++;
+    }
+    return isMax ? value : value / count;
+  });
+}

@@ -1,0 +1,251 @@
+/**
+ * Networks by a list of layers, and autoencoders: as PyTorch's from equal first weights and rows in
+ * order, several models at once; searched, refitted and predicted with.
+ */
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import {
+  adamW,
+  batch,
+  fill,
+  type Matrix,
+  matrix,
+  ones,
+  Session,
+  sgd,
+  zeros,
+} from '../../../../driver/index.js';
+import { dense } from '../../../../driver/ir/value.js';
+import { packageRoot } from '../../../../driver/support/package-root.js';
+import { createCpuBackend } from '../../../../gpu-executor/cpu/index.js';
+import { autoencoder } from '../../../../jobs/estimators/autoencoder.js';
+import { decisionValues } from '../../../../jobs/estimators/model.js';
+import { cnn, networkClassifier } from '../../../../jobs/estimators/network.js';
+import {
+  type LayerList,
+  layersOfNetwork,
+  listedNetwork,
+  perceptron,
+  type TrainableNetwork,
+} from '../../../../jobs/estimators/networks/layer-list.js';
+import { applied, layerShape } from '../../../../jobs/estimators/networks/layers.js';
+import { layersOfCells } from '../../../../jobs/estimators/networks/stored-layers.js';
+import { trainNetwork } from '../../../../jobs/estimators/networks/train.js';
+import type { Training } from '../../../../jobs/estimators/networks/training.js';
+import { gridSearch } from '../../../../jobs/search/grid-search.js';
+import { assertClose } from '../../../support/close.js';
+import { cells, leaf } from '../../../support/plan.js';
+import { rowData } from '../../../support/row-data.js';
+
+const [ROWS, BATCH] = [23, 7];
+const path = join(packageRoot(), 'test/fixtures/torch/networks.json');
+type Fixture = { readonly losses: readonly number[]; readonly decisions: readonly number[] };
+const fixtures = JSON.parse(readFileSync(path, 'utf8')) as Record<'images' | 'again', Fixture>;
+
+const INPUT = { height: 6, width: 5, channels: 2 };
+const LAYERS: LayerList = [
+  { rescaling: { scale: 0.5, offset: 0.25 } },
+  { conv2d: { filters: 3, kernel_size: 3, padding: 'same', activation: 'relu' } },
+  { batch_norm: { momentum: 0.9 } },
+  { max_pool: 2 },
+  { conv2d: { filters: 4, kernel_size: [2, 2], activation: 'tanh' } },
+  'flatten',
+  { dense: 5 },
+  { batch_norm: { momentum: 0.9 } },
+  { activation: 'relu' },
+];
+
+interface Scenario {
+  readonly network: TrainableNetwork;
+  readonly columns: number;
+  readonly sizes: readonly (readonly [rows: number, cols: number])[];
+  readonly training: Pick<Training, 'loss' | 'optimiser'>;
+  readonly rate: number;
+  readonly decay: number;
+}
+
+const scenarios: Readonly<Record<'images' | 'again', Scenario>> = {
+  images: {
+    network: listedNetwork(LAYERS, INPUT, 60, 3),
+    columns: 60,
+    sizes: [[19, 3], [13, 4], [9, 5], [6, 3]], // biome-ignore format: a list
+    training: { loss: 'classes', optimiser: sgd({ momentum: 0.9, nesterov: true }) },
+    rate: 0.05,
+    decay: 1,
+  },
+  again: {
+    network: perceptron(4, [5, 2, 5], 'tanh', 4),
+    columns: 4,
+    sizes: [[5, 5], [6, 2], [3, 5], [6, 4]], // biome-ignore format: a list
+    training: { loss: 'reconstruction', optimiser: adamW({ weightDecay: 0.1 }) },
+    rate: 0.02,
+    decay: 0.9,
+  },
+};
+
+describe('networks', () => {
+  let session: Session;
+  before(async () => {
+    session = new Session({ local: await createCpuBackend() });
+  });
+  after(() => session.close());
+
+  for (const name of ['images', 'again'] as const) {
+    it(`end where PyTorch's do: ${name}`, async () => {
+      const { network, columns, sizes, training, rate, decay } = scenarios[name];
+      const { losses, decisions } = fixtures[name];
+      const program = async (given: Readonly<Record<string, Matrix>>) => {
+        const { session: own } = given.X!;
+        const left = sizes.map((_, l) => given[`first ${l}`]!);
+        const number = (value: number): Matrix => fill(own, 1, 1, value);
+        const first = network.layers.flatMap((layer) => {
+          if (layer.kind === 'batch_norm') {
+            return [ones(own, 1, layer.channels).rbind(zeros(own, 1, layer.channels))];
+          }
+          return layer.kind === 'dense' || layer.kind === 'conv2d' ? [left.shift()!] : [];
+        });
+        const { layers, loss } = await trainNetwork(
+          rowData(given.X!, given.y!, given.weight!, 3),
+          {
+            network,
+            ...{ batchRows: BATCH, shuffles: false, maxEpochs: losses.length, patience: 99 },
+            ...training,
+            rates: 'exponential',
+            numbers: {
+              ...{ rate: given.rate!, decay: number(decay) },
+              ...{ tolerance: number(0), seed: number(0) },
+            },
+          },
+          first,
+        );
+        const all = [...layers];
+        const z = layersOfNetwork(network).reduce(
+          (x, layer) => applied(layer, x, layerShape(layer) && all.shift()!),
+          given.X!,
+        );
+        return { loss, z };
+      };
+      const args = {
+        X: { shared: leaf(session, ROWS, columns) },
+        y: { shared: matrix(session, ROWS, 1, Float64Array.from({ length: ROWS }, (_, i) => i % 3)) }, // biome-ignore format: a matrix
+        weight: { shared: ones(session, ROWS, 1) },
+        // The second model goes another way.
+        rate: [rate, rate / 3].map((value) => fill(session, 1, 1, value)),
+        ...Object.fromEntries(
+          sizes.map(([rows, cols], l) => {
+            return [`first ${l}`, { shared: leaf(session, rows, cols, 3 + l).div(2) }];
+          }),
+        ),
+      };
+      const [found] = await batch(session, 2, args, program, { name, version: '1', params: null });
+      const loss = await found!.loss!.asScalar().value();
+      assert.ok(Math.abs(loss - losses.at(-1)!) < 1e-9, `${loss} for ${losses.at(-1)}`);
+      const z = await found!.z!.value();
+      const wanted = dense(z.rows, z.cols, Float64Array.from(decisions));
+      assertClose(z, wanted, 1e-9, 'decision values');
+    });
+  }
+
+  const COLUMNS = 4;
+  const search = async (
+    own: Session,
+    estimator: typeof autoencoder,
+    grid: Parameters<typeof gridSearch>[1]['grid'],
+  ) =>
+    gridSearch(own, {
+      X: leaf(own, ROWS, COLUMNS),
+      ...(estimator.task === 'classification' && {
+        y: matrix(
+          own,
+          ROWS,
+          1,
+          Float64Array.from({ length: ROWS }, (_, i) => i % 3),
+        ),
+        classes: [0, 1, 2],
+      }),
+      cv: { folds: 2 },
+      estimator,
+      grid: { max_iter: [3], batch_size: [5], ...grid },
+      standardize: estimator === autoencoder,
+    } as Parameters<typeof gridSearch>[1]);
+
+  it('train rates of dropout together, each to its own, and score what is said of rows again', async () => {
+    const hidden = { hidden_layer_sizes: [[6, 2, 6]], learning_rate: [0.05] };
+    const made = async (dropout: readonly number[]) => {
+      const own = new Session({ local: await createCpuBackend() });
+      const { trials, model } = await search(own, autoencoder, { ...hidden, dropout });
+      const { kernels } = own.statistics;
+      await own.close();
+      const scores = trials.flatMap((trial) => trial.splitScores.neg_reconstruction_error!);
+      return { kernels, scores, model: model! };
+    };
+    const both = await made([0, 0.4]);
+    const apart = [await made([0]), await made([0.4])];
+    const alone = apart.flatMap(({ scores }) => scores);
+    assert.ok(alone.every((score) => score < 0 && score > -10));
+    assert.notEqual(alone[0], alone[2]);
+    assertClose(
+      dense(1, 4, Float64Array.from(both.scores)),
+      dense(1, 4, Float64Array.from(alone)),
+      1e-9,
+      'scores',
+    );
+    const kernels = apart.reduce((sum, one) => sum + one.kernels, 0);
+    assert.ok(both.kernels < 0.7 * kernels, `${both.kernels} of ${kernels}`);
+    // The model says rows in the units of the data: better than their means do.
+    const { model } = both;
+    const X = cells(ROWS, COLUMNS, 1);
+    const said = await decisionValues(model, leaf(session, ROWS, COLUMNS)).value();
+    const errors = [...said.data].map((cell, i) => (cell - X.data[i]!) ** 2);
+    const mean = (of: (column: number) => number): number =>
+      Array.from({ length: COLUMNS }, (_, j) => of(j)).reduce((sum, one) => sum + one, 0);
+    const spread = mean((j) => {
+      const column = Array.from({ length: ROWS }, (_, i) => X.data[i * COLUMNS + j]!);
+      const middle = column.reduce((sum, one) => sum + one) / ROWS;
+      return column.reduce((sum, one) => sum + (one - middle) ** 2, 0);
+    });
+    assert.ok(errors.reduce((sum, one) => sum + one) < spread);
+    assert.equal(model.code, 3);
+  });
+
+  it('of a list are refitted to a model whose cells say the same', async () => {
+    const layers: LayerList = [
+      { conv2d: { filters: 2, kernel_size: 2, padding: 'same', activation: 'relu' } },
+      'batch_norm',
+      { avg_pool: { pool_size: 2, strides: 1, padding: 'same' } },
+      'flatten',
+      'dropout',
+      { dense: { units: 3, activation: 'sigmoid' } },
+    ];
+    const input = { height: 2, width: 2, channels: 1 };
+    const grid = { layers: [layers], input: [input], dropout: [0, 0.5] };
+    const { model, trials } = await search(session, networkClassifier, grid as never);
+    for (const { splitScores } of trials) assert.ok(splitScores.accuracy!.every(Number.isFinite));
+    assert.deepEqual(model!.coefficients, []);
+    const z = await decisionValues(model!, leaf(session, ROWS, COLUMNS)).value();
+    const plain = layersOfCells(
+      Float64Array.from(cells(ROWS, COLUMNS, 1).data),
+      ROWS,
+      model!.layers!,
+    );
+    assertClose(z, dense(ROWS, 3, plain), 1e-12, 'decision values');
+  });
+
+  it('are refused where layers do not fit, by their place', async () => {
+    const list =
+      (...layers: LayerList) =>
+      () =>
+        listedNetwork(layers, null, 4, 1);
+    assert.throws(list({ dense: 3 }, { max_pool: 2 }), /model\.layers\.1: expected images before max_pool, got columns/); // biome-ignore format: a pattern
+    assert.throws(
+      () => listedNetwork([{ max_pool: 3 }], { height: 2, width: 2, channels: 1 }, 4, 1),
+      /model\.layers\.0: max_pool: expected a window that fits 2x2/,
+    );
+    assert.throws(
+      () => listedNetwork(['flatten'], { height: 2, width: 3, channels: 1 }, 4, 1),
+      /model\.input: expected as many cells as columns \(4\), got 2 x 3 x 1 = 6/,
+    );
+    await assert.rejects(search(session, cnn, {}), /model\.input: expected height, width/);
+  });
+});
