@@ -14,18 +14,18 @@ import {
   sliceRunsInto,
 } from '../../../driver/operators/runs.js';
 import type { Kernel } from './kernel.js';
-import { foldWindows } from './window-lanes.js';
+import { foldWindows, windowBytes } from './window-lanes.js';
 
 const maxPoolKernel: Kernel<Cells> = {
   op: maxPool2d,
   isThreaded: true,
+  laneBytes: (attrs, _inputs, { dtype }) => windowBytes(poolOf('maxPool2d', attrs), dtype),
   run: ({ inputs: [x, v], attrs, out }, { allocate }) => {
     const window = poolOf('maxPool2d', attrs);
     const cells = allocate(out.rows * out.cols, out.dtype);
     if (v === undefined) {
       cells.fill(Number.NEGATIVE_INFINITY);
-      const work = { fold: 'max', work: 'output', window, rows: out.rows, a: x! } as const;
-      foldWindows({ data: cells, cols: out.cols }, work);
+      foldWindows('max', window, out.rows, { images: x!.data, places: cells });
     } else {
       eachGreatest(x!.data, out.rows, window, (output, image) => {
         cells[output] = v.data[image]!;

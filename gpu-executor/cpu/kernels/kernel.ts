@@ -77,6 +77,12 @@ export interface Kernel<C extends Cells = Float64Array> {
   readonly view?: (expr: Expr) => number | undefined;
   /** Synchronous and long: blocks of rows run side by side on threads. */
   readonly isThreaded?: true;
+  /** Lane memory that it takes beside operands and result, at most. @units bytes */
+  readonly laneBytes?: (
+    attrs: Attrs,
+    inputs: readonly (Meta & Typed)[],
+    out: Meta & Typed,
+  ) => number;
   /** For `reduce` operators. */
   readonly reducer?: (call: ReducerCall, context: KernelContext) => Reducer<C>;
 }

@@ -1,69 +1,129 @@
-/** Depthwise convolutions and pools on lanes, image by image. One memory a thread. */
+/**
+ * Windows over images on lanes, image by image: depthwise convolutions, pools, and the copies of
+ * pixels that products read. Images are computed where they lie if that is lane memory, and copied
+ * there one by one if not.
+ */
 import { cellBytes, type DType } from '../../../driver/ir/dtype.js';
 import { type Cells, dtypeOf } from '../../../driver/ir/value.js';
-import type { ImageWindow } from '../../../driver/operators/image-window.js';
-import { LaneMemory } from '../simd/lane-memory.js';
+import {
+  geometryKey,
+  type ImageWindow,
+  pixelsOf,
+  placesOf,
+  tapsOf,
+} from '../../../driver/operators/image-window.js';
+import { forgetOldest } from '../../../driver/support/forget-oldest.js';
+import { aligned, type LaneFunction, threadMemory } from '../simd/lane-memory.js';
 import { engine, type WasmModule } from '../simd/wasm.js';
-import { TASK_BYTES, type WindowFold, windowModule } from '../simd/window-code.js';
-import { placeTasks, type WindowWork, windowTasks } from './window-tasks.js';
+import { type WindowWork, windowModule } from '../simd/window-code.js';
 
-const memory = new LaneMemory();
+const memory = threadMemory;
+
+const MAX_MODULES = 256;
 const modules = new Map<string, WasmModule>();
+const known = new WeakMap<ImageWindow, Map<string, WasmModule>>();
 
-function moduleOf(fold: WindowFold, dtype: DType): WasmModule {
-  const key = `${fold} ${dtype}`;
-  let module = modules.get(key);
+/** @param taken of the image's channels */
+export function windowFunction(
+  work: WindowWork,
+  window: ImageWindow,
+  dtype: DType,
+  taken = window.channels,
+): LaneFunction {
+  const form = `${work} ${dtype} ${taken}`;
+  const own = known.get(window) ?? new Map<string, WasmModule>();
+  known.set(window, own);
+  let module = own.get(form);
   if (module === undefined) {
-    module = new engine.Module(windowModule(fold, dtype));
+    const key = `${form} ${window.channels} ${geometryKey(window)}`;
+    module = modules.get(key) ?? new engine.Module(windowModule(work, { window, dtype, taken }));
     modules.set(key, module);
+    forgetOldest(modules, MAX_MODULES);
+    own.set(form, module);
   }
-  return module;
+  return memory.function(module);
 }
 
-const aligned = (bytes: number): number => Math.ceil(bytes / 64) * 64;
-
-/** One operand: all rows, and the cells of one; a row that is all of it is the same for all. */
-export interface LaneOperand {
-  readonly data: Cells;
-  readonly cols: number;
+export interface WindowOperands {
+  /** All images, a row each. */
+  readonly images: Cells;
+  /** All places of all images, a row of them each. */
+  readonly places: Cells;
+  /** One run of channels a tap. */
+  readonly taps?: Cells;
 }
 
-export interface LaneWork {
-  readonly fold: WindowFold;
-  readonly work: WindowWork;
-  readonly window: ImageWindow;
-  readonly rows: number;
-  /** What `windowTasks` calls a and b. */
-  readonly a: LaneOperand;
-  readonly b?: LaneOperand;
+/** Which operand each work writes to, having read it. */
+const WRITTEN = { sum: 'places', max: 'places', image: 'images', taps: 'taps' } as const;
+
+/** Of one image. @units bytes */
+export function windowBytes(window: ImageWindow, dtype: DType): number {
+  const run = window.channels * cellBytes({ dtype });
+  return [pixelsOf(window), placesOf(window), tapsOf(window)].reduce(
+    (bytes, runs) => bytes + aligned(runs * run),
+    0,
+  );
 }
 
-/** Folds into the rows of `out`, or all rows into its only one; `out` has what it starts from. */
-export function foldWindows(out: LaneOperand, { fold, work, window, rows, a, b }: LaneWork): void {
-  const dtype = dtypeOf(out.data);
-  const bytes = cellBytes({ dtype });
-  const tasks = windowTasks(work, window);
-  const atB = aligned(a.cols * bytes);
-  const atOut = atB + aligned((b?.cols ?? 0) * bytes);
-  const atList = atOut + aligned(out.cols * bytes);
-  memory.reserve(atList + aligned(tasks.list.byteLength));
-  placeTasks(memory.integers(atList, tasks.list.length), tasks, atList, window.channels * bytes);
-  const [cellsA, cellsB, cellsOut] = [
-    memory.cells(dtype, 0, a.cols),
-    memory.cells(dtype, atB, b?.cols ?? 0),
-    memory.cells(dtype, atOut, out.cols),
-  ];
-  const run = memory.function(moduleOf(fold, dtype));
-  const isOfEach = ({ data, cols }: LaneOperand, row: number): boolean =>
-    row === 0 || data.length > cols;
-  const rowOf = ({ data, cols }: LaneOperand, row: number): Cells =>
-    data.length > cols ? data.subarray(row * cols, (row + 1) * cols) : data;
+/** Channel by channel, so that images, places and taps have equally many. */
+export function foldWindows(
+  work: keyof typeof WRITTEN,
+  window: ImageWindow,
+  rows: number,
+  { images, places, taps }: WindowOperands,
+): void {
+  const dtype = dtypeOf(images);
+  const run = windowFunction(work, window, dtype);
+  let free = memory.beyond(windowBytes(window, dtype));
+  const written = WRITTEN[work];
+  const placed = (cells: Cells, runs: number, isWritten: boolean): PlacedRows => {
+    const one = new PlacedRows(cells, runs * window.channels, free, isWritten);
+    free += aligned(one.bytes);
+    return one;
+  };
+  const image = placed(images, pixelsOf(window), written === 'images');
+  const place = placed(places, placesOf(window), written === 'places');
+  const tap = taps && placed(taps, tapsOf(window), written === 'taps');
+  const tapsAt = tap?.load(0) ?? 0;
   for (let row = 0; row < rows; row++) {
-    if (isOfEach(a, row)) cellsA.set(rowOf(a, row));
-    if (b !== undefined && isOfEach(b, row)) cellsB.set(rowOf(b, row));
-    if (isOfEach(out, row)) cellsOut.set(rowOf(out, row));
-    const end = atList + tasks.tasks * TASK_BYTES;
-    run(atList, end, atOut, 0, atB, window.channels * bytes);
-    if (out.data.length > out.cols || row === rows - 1) rowOf(out, row).set(cellsOut);
+    run(0, window.outHeight, image.load(row), place.load(row), tapsAt);
+    image.store(row);
+    place.store(row);
+  }
+  tap?.store(0);
+}
+
+/** Rows of cells, one at a time in lane memory. */
+export class PlacedRows {
+  readonly #cells: Cells;
+  readonly #count: number;
+  readonly #isWritten: boolean;
+  /** Undefined where they lie in lane memory. */
+  readonly #copy: Cells | undefined;
+
+  constructor(cells: Cells, count: number, free: number, isWritten: boolean) {
+    this.#cells = cells;
+    this.#count = count;
+    this.#isWritten = isWritten;
+    this.#copy = memory.holds(cells) ? undefined : memory.cells(dtypeOf(cells), free, count);
+  }
+
+  get bytes(): number {
+    return this.#count * this.#cells.BYTES_PER_ELEMENT;
+  }
+
+  /** Where the row is. */
+  load(row: number): number {
+    if (this.#copy === undefined) return this.#cells.byteOffset + row * this.bytes;
+    this.#copy.set(this.#row(row));
+    return this.#copy.byteOffset;
+  }
+
+  store(row: number): void {
+    if (this.#copy !== undefined && this.#isWritten) this.#row(row).set(this.#copy);
+  }
+
+  #row(row: number): Cells {
+    return this.#cells.subarray(row * this.#count, (row + 1) * this.#count);
   }
 }

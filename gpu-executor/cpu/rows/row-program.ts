@@ -16,6 +16,7 @@ import { type ChainCode, chainModule, type Stretch } from '../simd/chain-code.js
 import { chainCode } from '../simd/chains.js';
 import { engine, type WasmModule } from '../simd/wasm.js';
 import { type StreamPass, widthOf } from '../stream-pass.js';
+import { laneLayout } from './lane-layout.js';
 
 /** Shape and type of a value. */
 export type Form = Meta & Typed;
@@ -78,7 +79,7 @@ export interface RowPlan {
 const BLOCK_BYTES = 1 << 19;
 const MIN_BLOCK_ROWS = 64;
 /** Fewer rows than that where they are wide: images. @units bytes */
-const MAX_BLOCK_BYTES = 1 << 23;
+const MAX_BLOCK_BYTES = 1 << 21;
 /** Tables up to this size are copied for each block rather than their rows. @units bytes */
 const TABLE_BYTES = BLOCK_BYTES / 8;
 /** Blocks begin at multiples, which suit the kernels of products. */
@@ -140,26 +141,32 @@ class Planner {
       if (group.isCells) this.#addCells(group, groups.slice(i + 1));
       else for (const node of group.nodes) this.#addKernel(node);
     }
-    let width = this.#madeWidth();
+    const made = {
+      steps: this.#steps,
+      sinks: sinks.map((sink) => this.#sink(sink)),
+      kept: kept.map((expr) => this.#numbers.get(expr)!),
+    };
+    // Of a row.
+    let width = laneLayout(
+      ...([made, this.#operands, () => 1, (bytes: number) => bytes] as const),
+    ).bytes;
     for (const [i, expr] of this.#operands.entries()) {
       if (this.#byRows[i]) width += widthOf(this.#pass, expr) * cellBytes(expr);
     }
     const fitting = Math.floor(BLOCK_BYTES / width / ROW_STEP) * ROW_STEP;
     const fewest = Math.min(MIN_BLOCK_ROWS, Math.max(1, Math.floor(MAX_BLOCK_BYTES / width)));
-    const blockRows = Math.max(fewest, fitting);
+    const blockRows = evenly(rows, Math.max(fewest, fitting));
     // A chunk's results cost memory and adding up: it reads several times as much, or many times
     // where chunks are enough.
-    const made = sinks.reduce((bytes, sink) => bytes + denseBytes(sink), 0) / width;
-    const least = Math.max(rows / MAX_CHUNKS, 4 * made, Math.min(rows / ENOUGH_CHUNKS, 16 * made));
+    const sums = sinks.reduce((bytes, sink) => bytes + denseBytes(sink), 0) / width;
+    const least = Math.max(rows / MAX_CHUNKS, 4 * sums, Math.min(rows / ENOUGH_CHUNKS, 16 * sums));
     const most = this.#isOfCsr() ? rows / sparseChunks(sinks) : Number.POSITIVE_INFINITY;
     const program = {
       rows,
       blockRows,
       chunkRows: Math.max(1, Math.ceil(Math.min(least, most) / blockRows)) * blockRows,
       byRows: this.#byRows,
-      steps: this.#steps,
-      sinks: sinks.map((sink) => this.#sink(sink)),
-      kept: kept.map((expr) => this.#numbers.get(expr)!),
+      ...made,
     };
     let flops = 0;
     for (const expr of [...nodes, ...sinks]) flops += expr.op.flops(expr.inputs, expr.attrs, expr);
@@ -168,19 +175,6 @@ class Planner {
 
   #isOfCsr(): boolean {
     return this.#operands.some((expr, i) => this.#byRows[i] && isCsrIn(this.#pass.values, expr));
-  }
-
-  /** Of a row of what the steps write. @units bytes */
-  #madeWidth(): number {
-    let width = 0;
-    for (const step of this.#steps) {
-      const forms =
-        step.kind === 'kernel'
-          ? [step.out]
-          : step.outs.filter(({ over }) => over === undefined).map(({ form }) => form);
-      for (const { cols, dtype } of forms) width += cols * cellBytes({ dtype });
-    }
-    return width;
   }
 
   #takeOperands({ op, inputs, attrs }: Expr): void {
@@ -281,6 +275,12 @@ class Planner {
     const forms = inputs.map(formOf);
     return { op: op.name, attrs, inputs: this.#inputsOf(expr), forms, out: formOf(expr) };
   }
+}
+
+/** Blocks of few rows are of like size, and an even number of them, so that two threads end together. */
+function evenly(rows: number, blockRows: number): number {
+  if (blockRows >= MIN_BLOCK_ROWS) return blockRows;
+  return Math.ceil(rows / (2 * Math.ceil(rows / blockRows / 2)));
 }
 
 /** Chunks of compressed rows, which take long for their bytes: as many as their results allow. */

@@ -4,7 +4,7 @@
  * its rows alone.
  */
 import { InternalError } from '../../../driver/errors.js';
-import { cellBytes, type DType } from '../../../driver/ir/dtype.js';
+import type { DType } from '../../../driver/ir/dtype.js';
 import {
   type Cells,
   cellsOf,
@@ -15,11 +15,9 @@ import {
 import { kernelOf } from '../kernels/index.js';
 import { allocateBy, type KernelContext, type Reducer } from '../kernels/kernel.js';
 import type { Blas } from '../native/blas.js';
-import { LaneMemory } from '../simd/lane-memory.js';
+import { aligned, threadMemory as memory } from '../simd/lane-memory.js';
+import { type LaneLayout, laneLayout } from './lane-layout.js';
 import type { CellStep, Form, KernelStep, RowProgram, TakenRows } from './row-program.js';
-
-/** Lane memory of this thread's programs: one runs at a time between two turns of its loop. */
-const memory = new LaneMemory();
 
 export class RowRunner {
   readonly #program: RowProgram;
@@ -27,10 +25,9 @@ export class RowRunner {
   /** Where kept values are written. */
   readonly #kept: readonly DenseMatrix[];
   readonly #blas: Blas;
-  /** Most of lane memory that a block takes. */
-  readonly #bytes: number;
-  /** Bytes of lane memory in use by this block. */
-  #used = 0;
+  readonly #layout: LaneLayout;
+  /** Where what a step copies goes next. */
+  #free = 0;
 
   constructor(
     program: RowProgram,
@@ -42,7 +39,7 @@ export class RowRunner {
     this.#operands = operands;
     this.#kept = kept;
     this.#blas = blas;
-    this.#bytes = bytesOf(program, operands);
+    this.#layout = layoutOf(program, operands);
   }
 
   /** The sinks' results over a chunk. Yields between blocks. @throws what a kernel throws */
@@ -62,13 +59,17 @@ export class RowRunner {
   }
 
   #block(from: number, rows: number, reducers: readonly Reducer<Cells>[]): void {
+    const { bytes, copied, beside } = this.#layout;
+    memory.hold(bytes + copied, beside, () => this.#steps(from, rows, reducers));
+  }
+
+  #steps(from: number, rows: number, reducers: readonly Reducer<Cells>[]): void {
     const { byRows, steps, sinks, kept } = this.#program;
-    memory.reserve(this.#bytes);
-    this.#used = 0;
     const values: DenseMatrix[] = this.#operands.map((operand, i) =>
       byRows[i] ? rowsView(operand, from, from + rows) : operand,
     );
     for (const step of steps) {
+      this.#free = this.#layout.bytes;
       if (step.kind === 'cells') values.push(...this.#cells(step, rows, values));
       else {
         const keptAt = kept.indexOf(values.length);
@@ -97,41 +98,54 @@ export class RowRunner {
   ): DenseMatrix {
     const { cols, dtype } = out;
     let isTaken = false;
+    const own = memory.cells(dtype, this.#layout.addresses[values.length]!, rows * cols);
     const context: KernelContext = {
       blas: this.#blas,
       // The result; what else a kernel needs lies elsewhere.
       allocate: allocateBy((cells, type) => {
         if (isTaken || cells !== rows * cols || type !== dtype) return cellsOf(type, cells);
         isTaken = true;
-        return kept?.data ?? this.#take(cells, dtype);
+        return kept?.data ?? own;
       }),
     };
-    const own = inputs.map((input) => values[input]!);
-    const block = { rowOffset, rows, payload: undefined };
-    return kernelOf.get(op)!.run!(
-      { inputs: own, attrs, out: { rows, cols, dtype }, block },
+    const result = kernelOf.get(op)!.run!(
+      {
+        inputs: inputs.map((input) => values[input]!),
+        attrs,
+        out: { rows, cols, dtype },
+        block: { rowOffset, rows, payload: undefined },
+      },
       context,
     );
+    // A view of an operand, whose memory is another's after this step.
+    const isView = memory.holds(result.data) && result.data.byteOffset !== own.byteOffset;
+    if (!isView) return result;
+    own.set(result.data);
+    return dense(rows, cols, own);
   }
 
   #cells(
     { module, inputs, outs }: CellStep,
     rows: number,
-    values: readonly DenseMatrix[],
-  ): DenseMatrix[] {
-    const places = new Map<number, Cells>();
+    values: DenseMatrix[],
+  ): readonly DenseMatrix[] {
     const operands = inputs.map((input) => {
       if (typeof input !== 'number') return this.#rowsTaken(input, values);
-      const { data } = values[input]!;
-      const here = memory.holds(data) ? data : this.#take(data.length, values[input]!.dtype);
-      if (here !== data) here.set(data);
-      places.set(input, here);
+      const value = values[input]!;
+      if (memory.holds(value.data)) return value.data.byteOffset;
+      const { data, dtype } = value;
+      const own = this.#layout.addresses[input];
+      const here =
+        own === undefined ? this.#copy(data.length, dtype) : memory.cells(dtype, own, data.length);
+      here.set(data);
+      if (own !== undefined) values[input] = dense(value.rows, value.cols, here);
       return here.byteOffset;
     });
     const { cols } = outs[0]!.form;
-    const results = outs.map(({ form, over }) => {
-      const cells = over === undefined ? this.#take(rows * cols, form.dtype) : places.get(over)!;
-      return dense(rows, cols, cells);
+    const first = values.length;
+    const results = outs.map(({ form }, i) => {
+      const address = this.#layout.addresses[first + i]!;
+      return dense(rows, cols, memory.cells(form.dtype, address, rows * cols));
     });
     memory.function(module)(rows, cols, ...operands, ...results.map(({ data }) => data.byteOffset));
     return results;
@@ -141,12 +155,12 @@ export class RowRunner {
   #rowsTaken({ numbers, table }: TakenRows, values: readonly DenseMatrix[]): number {
     const { rows, cols, data, dtype } = values[table]!;
     const named = values[numbers]!.data;
-    const cells = this.#take((rows + 1) * cols, dtype);
+    const cells = this.#copy((rows + 1) * cols, dtype);
     cells.set(data);
     cells.fill(0, data.length);
     const [start, bytes] = [cells.byteOffset, cols * cells.BYTES_PER_ELEMENT];
-    const list = memory.integers(this.#used, named.length);
-    this.#used += aligned(list.byteLength);
+    const list = memory.integers(this.#free, named.length);
+    this.#free += aligned(list.byteLength);
     for (let i = 0; i < named.length; i++) {
       const row = named[i]!;
       list[i] = start + (row >= 0 && row < rows ? row | 0 : rows) * bytes;
@@ -154,49 +168,31 @@ export class RowRunner {
     return list.byteOffset;
   }
 
-  #take(count: number, dtype: DType): Cells {
-    const cells = memory.cells(dtype, this.#used, count);
-    this.#used += aligned(count * cellBytes({ dtype }));
+  #copy(count: number, dtype: DType): Cells {
+    const cells = memory.cells(dtype, this.#free, count);
+    this.#free += aligned(cells.byteLength);
     return cells;
   }
+}
+
+const layouts = new WeakMap<RowProgram, { readonly of: string; readonly layout: LaneLayout }>();
+
+/** That of a block; of a program that runs again, the last one, as operands are alike. */
+function layoutOf(program: RowProgram, operands: readonly DenseMatrix[]): LaneLayout {
+  const forms = operands.map(({ rows, cols, dtype }) => ({ rows, cols, dtype }));
+  const of = forms.map(({ rows, cols, dtype }) => `${rows}x${cols}${dtype}`).join();
+  const known = layouts.get(program);
+  if (known?.of === of) return known.layout;
+  const { blockRows, byRows } = program;
+  const rowsOf = (form: Form, at?: number): number =>
+    at === undefined || byRows[at] !== false ? blockRows : form.rows;
+  const layout = laneLayout(program, forms, rowsOf, aligned);
+  layouts.set(program, { of, layout });
+  return layout;
 }
 
 function reducerOf(op: string): NonNullable<ReturnType<typeof kernelOf.get>>['reducer'] & {} {
   const make = kernelOf.get(op)?.reducer;
   if (make === undefined) throw new InternalError(`rows: expected a reducing kernel, got ${op}`);
   return make;
-}
-
-const aligned = (bytes: number): number => Math.ceil(bytes / 64) * 64;
-
-/** Most of lane memory that a block takes. */
-function bytesOf(
-  { steps, blockRows, byRows }: RowProgram,
-  operands: readonly DenseMatrix[],
-): number {
-  let bytes = 0;
-  const formAt: Form[] = operands.map(({ rows, cols, dtype }) => ({ rows, cols, dtype }));
-  const add = ({ rows, cols, dtype }: Form, isBlock: boolean): void => {
-    bytes += aligned((isBlock ? blockRows : rows) * cols * cellBytes({ dtype }));
-  };
-  for (const step of steps) {
-    if (step.kind === 'kernel') {
-      add(step.out, true);
-      formAt.push(step.out);
-      continue;
-    }
-    for (const input of step.inputs) {
-      if (typeof input === 'number') add(formAt[input]!, byRows[input] ?? true);
-      else {
-        const { rows, cols, dtype } = formAt[input.table]!;
-        add({ rows: rows + 1, cols, dtype }, false);
-        bytes += aligned(blockRows * Int32Array.BYTES_PER_ELEMENT);
-      }
-    }
-    for (const { form } of step.outs) {
-      add(form, true);
-      formAt.push(form);
-    }
-  }
-  return bytes;
 }

@@ -2,6 +2,7 @@
  * Memory that lanes compute in, and the functions compiled for it. Invariant: views go stale when
  * it grows, so it is grown before they are made. One thread uses one memory.
  */
+import { InternalError } from '../../../driver/errors.js';
 import type { DType } from '../../../driver/ir/dtype.js';
 import type { Cells } from '../../../driver/ir/value.js';
 import { engine, type WasmMemory, type WasmModule } from './wasm.js';
@@ -11,8 +12,13 @@ export type LaneFunction = (...args: readonly number[]) => void;
 
 const PAGE_BYTES = 65_536;
 
+/** Where the next value begins. */
+export const aligned = (bytes: number): number => Math.ceil(bytes / 64) * 64;
+
 export class LaneMemory {
   #memory: WasmMemory | undefined;
+  /** Below it lie values of a block that is computed: the memory does not grow then. @units bytes */
+  #held = 0;
   readonly #functions = new WeakMap<WasmModule, LaneFunction>();
 
   /** Has at least so many bytes. */
@@ -24,6 +30,32 @@ export class LaneMemory {
     }
     const more = pages - this.#memory.buffer.byteLength / PAGE_BYTES;
     if (more > 0) this.#memory.grow(more);
+  }
+
+  /**
+   * Runs what holds views of the first bytes, and gives those in it that many more.
+   * @param more what `beyond` may be asked for
+   */
+  hold<T>(bytes: number, more: number, body: () => T): T {
+    const held = aligned(bytes);
+    this.reserve(held + more);
+    this.#held = held;
+    try {
+      return body();
+    } finally {
+      this.#held = 0;
+    }
+  }
+
+  /** Where so many bytes are free for a kernel, until the next one asks. */
+  beyond(bytes: number): number {
+    if (this.#held === 0) this.reserve(bytes);
+    else if (this.#held + bytes > this.bytes) {
+      throw new InternalError(
+        `lanes: expected at most ${this.bytes - this.#held} bytes beside a block, got ${bytes}`,
+      );
+    }
+    return this.#held;
   }
 
   /** Bytes reserved. */
@@ -60,3 +92,6 @@ export class LaneMemory {
     return run;
   }
 }
+
+/** Of this thread: one block, or one kernel, is computed in it at a time. */
+export const threadMemory = new LaneMemory();

@@ -34,16 +34,21 @@ export const op = {
   end: 0x0b,
   br: 0x0c,
   brIf: 0x0d,
+  select: 0x1b,
   localGet: 0x20,
   localSet: 0x21,
   i32Load: 0x28,
   i32Const: 0x41,
   i32Eqz: 0x45,
+  i32LtS: 0x48,
   i32LtU: 0x49,
+  i32GtS: 0x4a,
+  i32GeS: 0x4e,
   i32GeU: 0x4f,
   i32Add: 0x6a,
   i32Sub: 0x6b,
   i32Mul: 0x6c,
+  i32DivS: 0x6d,
   i32And: 0x71,
   i32Shl: 0x74,
 } as const;
@@ -72,7 +77,7 @@ const V128 = 0x7b;
 const EMPTY = 0x40;
 
 /** Unsigned LEB128. */
-function unsigned(value: number): number[] {
+export function unsigned(value: number): number[] {
   const bytes: number[] = [];
   let rest = value >>> 0;
   do {

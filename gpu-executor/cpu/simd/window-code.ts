@@ -1,102 +1,316 @@
 /**
- * Sums of products of runs of cells, or their greatest, on lanes: what a depthwise convolution, its
- * gradients and a pool do at each place of a window, all channels of a pixel being a run. What is
- * summed stays in registers until it is written.
+ * Windows that move over one image, as loops of WebAssembly written for one geometry: depthwise
+ * convolutions and their gradients, pools, and pixels copied side by side for products (im2col) and
+ * added back. Channels of a pixel lie together, so lanes go along them. Sums go
+ * tap by tap in the order of the window.
  */
-import type { DType } from '../../../driver/ir/dtype.js';
-import { op, simd, WasmFunction } from './wasm.js';
+import { op } from './wasm.js';
+import {
+  FIRST,
+  LAST,
+  type LaneWindow,
+  type LikeColumns,
+  PLACES,
+  SUMS,
+  TAPS,
+  UNROLLED,
+  WindowLoops,
+} from './window-loops.js';
 
 /**
- * `sum`: out += the products of the runs a and b of each pair. `max`: out = the greatest of out and
- * the runs a.
+ * `sum`: places += the image times the taps, channel by channel. `max`: places = the greatest of
+ * places and image. `image`, `taps`: += the gradient of `sum`. `copy`: taps = the pixels under the
+ * window, place by place, zeros beyond the border. `addBack`: the image += those.
  */
-export type WindowFold = 'sum' | 'max';
+export type WindowWork = 'sum' | 'max' | 'image' | 'taps' | 'copy' | 'addBack';
 
-/** Of a task: what is added to the addresses of out, a and b, then its pairs [from, to). */
-export const TASK_BYTES = 20;
-/** Of a pair: a and b, counted from those of its task. @units bytes */
-export const PAIR_BYTES = 8;
+/** Longer runs are copied in a loop. @units bytes */
+const LONG_BYTES = 256;
 
-const CODES = {
-  float32: { add: 0xe4, mul: 0xe6, max: 0xe9 },
-  float64: { add: 0xf0, mul: 0xf2, max: 0xf5 },
-} as const;
-
-/** `run(task, lastTask, out, a, b, bytes)`: addresses; `bytes` of a run. */
-export function windowModule(fold: WindowFold, dtype: DType): Uint8Array<ArrayBuffer> {
-  const codes = CODES[dtype];
-  const code = new WasmFunction(6);
-  const [task, lastTask, out, a, b, bytes] = [0, 1, 2, 3, 4, 5] as const;
-  const [to, firstA, firstB, firstPair, lastPair, pair] = Array.from({ length: 6 }, () =>
-    code.integer(),
-  ) as [number, number, number, number, number, number];
-  const [at, fromA, fromB] = [code.integer(), code.integer(), code.integer()];
-  const sums = Array.from({ length: 4 }, () => code.vector());
-  const cellBytes = dtype === 'float32' ? 4 : 8;
-  const field = (local: number, offset: number, base?: number): void => {
-    code.get(task).do(op.i32Load, 2, offset);
-    if (base !== undefined) code.get(base).do(op.i32Add);
-    code.set(local);
-  };
-  const load = (from: number, offset: number, isSplat: boolean): void => {
-    const splat = dtype === 'float32' ? simd.load32Splat : simd.load64Splat;
-    code.get(from).simd(isSplat ? splat : simd.load, 0, offset);
-  };
-  /** One run of `step` bytes of each pair. */
-  const columns = (step: number): void => {
-    const isOne = step < 16;
-    const used = sums.slice(0, Math.max(1, step / 16));
-    for (const [i, sum] of used.entries()) {
-      code.get(to, at).do(op.i32Add).set(fromA);
-      load(fromA, 16 * i, isOne);
-      code.set(sum);
-    }
-    code.get(firstPair).set(pair);
-    code.loopUntil(
-      () => code.get(pair, lastPair).do(op.i32GeU),
-      () => {
-        code.get(pair).do(op.i32Load, 2, 0).get(firstA, at).do(op.i32Add, op.i32Add).set(fromA);
-        if (fold === 'sum') {
-          code.get(pair).do(op.i32Load, 2, 4).get(firstB, at).do(op.i32Add, op.i32Add).set(fromB);
-        }
-        for (const [i, sum] of used.entries()) {
-          code.get(sum);
-          load(fromA, 16 * i, isOne);
-          if (fold === 'sum') {
-            load(fromB, 16 * i, isOne);
-            code.simd(codes.mul).simd(codes.add);
-          } else code.simd(codes.max);
-          code.set(sum);
-        }
-        code.get(pair).int(PAIR_BYTES).do(op.i32Add).set(pair);
-      },
-    );
-    for (const [i, sum] of used.entries()) {
-      code.get(to, at).do(op.i32Add).get(sum);
-      if (!isOne) code.simd(simd.store, 0, 16 * i);
-      else code.simd(cellBytes === 4 ? simd.store32Lane : simd.store64Lane, 0, 0, 0);
-    }
-    code.get(at).int(step).do(op.i32Add).set(at);
-  };
-  const steps = [64, 16, cellBytes].map((step) => ({ step, stop: code.integer() }));
-  for (const { step, stop } of steps) code.get(bytes).int(-step).do(op.i32And).set(stop);
+/**
+ * `run(first, last, image, places, taps)`: places of those rows of one image. Addresses are that of
+ * the image, of the first of those places, and of the filters or of the first place's copies.
+ */
+export function windowModule(work: WindowWork, geometry: LaneWindow): Uint8Array<ArrayBuffer> {
+  const loops = new WindowLoops(geometry);
+  const code = loops.code;
   code.loopUntil(
-    () => code.get(task, lastTask).do(op.i32GeU),
+    () => code.get(FIRST, LAST).do(op.i32GeU),
     () => {
-      field(to, 0, out);
-      field(firstA, 4, a);
-      field(firstB, 8, b);
-      field(firstPair, 12);
-      field(lastPair, 16);
-      code.int(0).set(at);
-      for (const { step, stop } of steps) {
-        code.loopUntil(
-          () => code.get(at, stop).do(op.i32GeU),
-          () => columns(step),
-        );
-      }
-      code.get(task).int(TASK_BYTES).do(op.i32Add).set(task);
+      loops.findRows();
+      if (work === 'taps') gradientOfTaps(loops);
+      else for (const columns of loops.columns()) eachPlace(loops, work, columns);
+      loops.step(FIRST, 1);
     },
   );
   return code.module();
+}
+
+function eachPlace(loops: WindowLoops, work: WindowWork, columns: LikeColumns): void {
+  const { strideAcross, dilationAcross, left } = loops.window;
+  const { from, to, first } = columns;
+  const code = loops.code;
+  const start = from * strideAcross - left + first * dilationAcross;
+  code
+    .get(loops.line)
+    .int(start * loops.pixel)
+    .do(op.i32Add)
+    .set(loops.at);
+  const [vectors] = loops.vectors();
+  const isSummed = work === 'sum' || work === 'max';
+  const isLoop = columns.last - first > UNROLLED;
+  const together = isSummed && !isLoop && vectors > 0 ? Math.floor(SUMS / vectors) : 1;
+  code.int(from).set(loops.column);
+  for (const count of together > 1 ? [together, 1] : [1]) {
+    code.loopUntil(
+      () =>
+        code
+          .get(loops.column)
+          .int(to - count + 1)
+          .do(op.i32GeS),
+      () => {
+        if (work === 'copy' || work === 'addBack') moveTaps(loops, work, columns);
+        else {
+          loops.eachRun((step, used) => {
+            if (isSummed) sums(loops, work, columns, step, used, count);
+            else spread(loops, columns, step, used);
+          });
+          loops.step(PLACES, count * loops.run);
+        }
+        loops.step(loops.at, count * strideAcross * loops.pixel);
+        loops.step(loops.column, count);
+      },
+    );
+  }
+}
+
+/** Places side by side: their sums, or greatest cells, stay in registers. */
+function sums(
+  loops: WindowLoops,
+  work: WindowWork,
+  columns: LikeColumns,
+  step: number,
+  vectors: number,
+  places: number,
+): void {
+  const code = loops.code;
+  const isOne = step < 16;
+  const { strideAcross } = loops.window;
+  const each = (visit: (sum: number, place: number, vector: number) => void): void => {
+    for (let place = 0; place < places; place++) {
+      for (let v = 0; v < vectors; v++) visit(loops.cells[place * vectors + v]!, place, v);
+    }
+  };
+  const target = loops.row;
+  code.get(PLACES, loops.along).do(op.i32Add).set(target);
+  each((sum, place, v) => {
+    loops.load(target, place * loops.run + 16 * v, isOne);
+    code.set(sum);
+  });
+  loops.eachTap(columns, (pixel, tap) => {
+    for (let v = 0; v < vectors; v++) {
+      if (work === 'sum') {
+        loops.load(loops.tap, tap + 16 * v, isOne);
+        code.set(loops.value);
+      }
+      for (let place = 0; place < places; place++) {
+        const sum = loops.cells[place * vectors + v]!;
+        code.get(sum);
+        loops.load(loops.row, pixel + place * strideAcross * loops.pixel + 16 * v, isOne);
+        if (work === 'sum') code.get(loops.value).simd(loops.codes.mul).simd(loops.codes.add);
+        else code.simd(loops.codes.max);
+        code.set(sum);
+      }
+    }
+  });
+  code.get(PLACES, loops.along).do(op.i32Add).set(target);
+  each((sum, place, v) => {
+    code.get(target, sum);
+    loops.store(place * loops.run + 16 * v, isOne);
+  });
+}
+
+/** The place's cells times each tap, added to the pixels. */
+function spread(loops: WindowLoops, columns: LikeColumns, step: number, vectors: number): void {
+  const code = loops.code;
+  const isOne = step < 16;
+  code.get(PLACES, loops.along).do(op.i32Add).set(loops.row);
+  for (let v = 0; v < vectors; v++) {
+    loops.load(loops.row, 16 * v, isOne);
+    code.set(loops.cells[v]!);
+  }
+  loops.eachTap(columns, (pixel, tap) => {
+    for (let v = 0; v < vectors; v++) {
+      code.get(loops.row);
+      loops.load(loops.row, pixel + 16 * v, isOne);
+      loops.load(loops.tap, tap + 16 * v, isOne);
+      code.get(loops.cells[v]!).simd(loops.codes.mul).simd(loops.codes.add);
+      loops.store(pixel + 16 * v, isOne);
+    }
+  });
+}
+
+/** The taps of one row of places are a sum of their own, which stays in registers. */
+function gradientOfTaps(loops: WindowLoops): void {
+  const code = loops.code;
+  const { width, outWidth, windowWidth, strideAcross, left } = loops.window;
+  const { dilationDown, dilationAcross } = loops.window;
+  const y = loops.end;
+  code.get(loops.from).set(y);
+  code.loopUntil(
+    () => code.get(y, loops.to).do(op.i32GeS),
+    () => {
+      for (let tap = 0; tap < windowWidth; tap++) {
+        const beyond = left - tap * dilationAcross;
+        const first = Math.max(0, Math.ceil(beyond / strideAcross));
+        const last = Math.min(outWidth, Math.floor((width - 1 + beyond) / strideAcross) + 1);
+        if (first >= last) continue;
+        loops.eachRun((step, vectors) => {
+          const isOne = step < 16;
+          const start = first * strideAcross - beyond;
+          code.get(loops.line, loops.along).int(start * loops.pixel);
+          code.do(op.i32Add, op.i32Add).set(loops.row);
+          code.get(PLACES, loops.along).int(first * loops.run);
+          code.do(op.i32Add, op.i32Add).set(loops.place);
+          for (const sum of loops.cells.slice(0, vectors)) code.get(loops.zero).set(sum);
+          code.int(first).set(loops.column);
+          code.loopUntil(
+            () => code.get(loops.column).int(last).do(op.i32GeS),
+            () => {
+              for (const [v, sum] of loops.cells.slice(0, vectors).entries()) {
+                code.get(sum);
+                loops.load(loops.row, 16 * v, isOne);
+                loops.load(loops.place, 16 * v, isOne);
+                code.simd(loops.codes.mul).simd(loops.codes.add).set(sum);
+              }
+              loops.step(loops.row, strideAcross * loops.pixel);
+              loops.step(loops.place, loops.run);
+              loops.step(loops.column, 1);
+            },
+          );
+          code
+            .get(y)
+            .int(windowWidth * loops.run)
+            .do(op.i32Mul);
+          code.get(TAPS, loops.along).do(op.i32Add, op.i32Add).set(loops.tap);
+          for (const [v, sum] of loops.cells.slice(0, vectors).entries()) {
+            code.get(loops.tap);
+            loops.load(loops.tap, tap * loops.run + 16 * v, isOne);
+            code.get(sum).simd(loops.codes.add);
+            loops.store(tap * loops.run + 16 * v, isOne);
+          }
+        });
+      }
+      loops.step(loops.line, dilationDown * width * loops.pixel);
+      loops.step(y, 1);
+    },
+  );
+  loops.step(PLACES, outWidth * loops.run);
+}
+
+/** All taps of a place, row by row of the window: copied to where `TAPS` is, or added back. */
+function moveTaps(loops: WindowLoops, work: WindowWork, { first, last }: LikeColumns): void {
+  const code = loops.code;
+  const { width, windowWidth, windowHeight, dilationDown, dilationAcross } = loops.window;
+  const row = windowWidth * loops.run;
+  const y = loops.end;
+  const isCopy = work === 'copy';
+  const rows = (until: () => void, body: () => void): void => {
+    code.loopUntil(
+      () => {
+        code.get(y);
+        until();
+        code.do(op.i32GeS);
+      },
+      () => {
+        body();
+        loops.step(TAPS, row);
+        loops.step(y, 1);
+      },
+    );
+  };
+  const empty = (): void => {
+    if (isCopy) clear(loops, 0, row);
+  };
+  code.int(0).set(y);
+  code.get(loops.at).set(loops.row);
+  rows(() => code.get(loops.from), empty);
+  rows(
+    () => code.get(loops.to),
+    () => {
+      if (isCopy) clear(loops, 0, first * loops.run);
+      // Neighbours lie one after the other where all channels are taken.
+      const isWhole = dilationAcross === 1 && loops.run === loops.pixel;
+      const runs = isWhole ? [last - first] : Array<number>(last - first).fill(1);
+      for (const [i, count] of runs.entries()) {
+        if (count > 0) {
+          const tap = (first + i) * loops.run;
+          move(loops, work, i * dilationAcross * loops.pixel, tap, count * loops.run);
+        }
+      }
+      if (isCopy) clear(loops, last * loops.run, (windowWidth - last) * loops.run);
+      loops.step(loops.row, dilationDown * width * loops.pixel);
+    },
+  );
+  rows(() => code.int(windowHeight), empty);
+}
+
+/** Bytes between the pixels, from `#row` on, and the copies, from `TAPS` on. */
+function move(
+  loops: WindowLoops,
+  work: WindowWork,
+  pixel: number,
+  tap: number,
+  bytes: number,
+): void {
+  const code = loops.code;
+  const isCopy = work === 'copy';
+  inPieces(loops, bytes, (base, offset, isOne) => {
+    code.get(isCopy ? TAPS : loops.row);
+    if (base) code.get(loops.along).do(op.i32Add);
+    const load = (local: number, at: number): void => {
+      code.get(local);
+      if (base) code.get(loops.along).do(op.i32Add);
+      loops.loadHere(at, isOne);
+    };
+    load(loops.row, pixel + offset);
+    if (!isCopy) {
+      load(TAPS, tap + offset);
+      code.simd(loops.codes.add);
+    }
+    loops.store((isCopy ? tap : pixel) + offset, isOne);
+  });
+}
+
+function clear(loops: WindowLoops, tap: number, bytes: number): void {
+  const code = loops.code;
+  inPieces(loops, bytes, (base, offset, isOne) => {
+    code.get(TAPS);
+    if (base) code.get(loops.along).do(op.i32Add);
+    code.get(loops.zero);
+    loops.store(tap + offset, isOne);
+  });
+}
+
+/** @param visit told whether `#along` counts, and an offset beside it */
+function inPieces(
+  loops: WindowLoops,
+  bytes: number,
+  visit: (isAlong: boolean, offset: number, isOne: boolean) => void,
+): void {
+  const code = loops.code;
+  const looped = bytes > LONG_BYTES ? Math.floor(bytes / 64) * 64 : 0;
+  if (looped > 0) {
+    code.int(0).set(loops.along);
+    code.loopUntil(
+      () => code.get(loops.along).int(looped).do(op.i32GeU),
+      () => {
+        for (let offset = 0; offset < 64; offset += 16) visit(true, offset, false);
+        loops.step(loops.along, 64);
+      },
+    );
+  }
+  let at = looped;
+  for (; at + 16 <= bytes; at += 16) visit(false, at, false);
+  for (; at < bytes; at += loops.cell) visit(false, at, true);
 }

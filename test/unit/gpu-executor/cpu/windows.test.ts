@@ -1,0 +1,100 @@
+/**
+ * Loops that are written for one window: geometries that the operators' cases are too small for, and
+ * where the values of a network lie while it runs.
+ */
+import assert from 'node:assert/strict';
+import type { Attrs } from '../../../../driver/ir/attrs.js';
+import type { DType } from '../../../../driver/ir/dtype.js';
+import { cellsOf, converted, type DenseMatrix } from '../../../../driver/ir/value.js';
+import { convolutionOf, filterRows } from '../../../../driver/operators/conv2d.js';
+import { pixelsOf, placesOf } from '../../../../driver/operators/image-window.js';
+import { ops } from '../../../../driver/operators/index.js';
+import { sample } from '../../../../driver/operators/product.js';
+import { kernelOf } from '../../../../gpu-executor/cpu/kernels/index.js';
+import { allocateBy } from '../../../../gpu-executor/cpu/kernels/kernel.js';
+import { loadBlas } from '../../../../gpu-executor/cpu/native/load-blas.js';
+import { laneLayout } from '../../../../gpu-executor/cpu/rows/lane-layout.js';
+import type { Form } from '../../../../gpu-executor/cpu/rows/row-program.js';
+import { assertClose } from '../../../support/close.js';
+
+const ROWS = 2;
+
+/** Filters, then what is moved how. */
+const GEOMETRIES: readonly (readonly [string, number, Attrs])[] = [
+  [
+    'a row of many taps',
+    5,
+    { image: [3, 14, 5], window: [2, 11], padding: [1, 0, 6, 2], groups: 5 },
+  ],
+  ['many channels', 39, { image: [3, 6, 39], window: [3, 3], padding: [1, 1, 1, 1], groups: 39 }],
+  [
+    'steps and gaps',
+    6,
+    { image: [9, 8, 6], window: [3, 2], stride: [2, 3], dilation: [3, 2], groups: 6 },
+  ],
+  ['beyond the border', 3, { image: [2, 3, 3], window: [2, 2], padding: [3, 4, 3, 3], groups: 3 }],
+  ['wide pixels', 4, { image: [4, 5, 40], window: [3, 3], padding: [1, 1, 1, 1] }],
+  [
+    'wide pixels of groups',
+    4,
+    { image: [4, 5, 70], window: [3, 2], padding: [0, 1, 1, 0], groups: 2 },
+  ],
+];
+
+describe('windows on lanes', () => {
+  const blas = loadBlas({ threads: 1 });
+  const context = { blas, allocate: allocateBy((count, type) => cellsOf(type, count)) };
+  const close = (dtype: DType, actual: DenseMatrix, expected: DenseMatrix, what: string): void =>
+    assertClose(actual, expected, dtype === 'float32' ? 1e-5 : 1e-12, `${what} in ${dtype}`);
+
+  for (const [name, filters, attrs] of GEOMETRIES) {
+    it(`convolves as the reference does, and back: ${name}`, () => {
+      const convolution = convolutionOf('conv2d', attrs, filters);
+      const x = sample(ROWS, pixelsOf(convolution) * convolution.channels);
+      const f = sample(filterRows(convolution), filters, 3);
+      const y = sample(ROWS, placesOf(convolution) * filters, 5);
+      const calls = [
+        [ops.conv2d, [x, f, sample(1, filters, 7)], y],
+        [ops.conv2dInputGradient, [y, f], x],
+        [ops.conv2dFilterGradient, [x, y], f],
+      ] as const;
+      for (const [op, inputs, { rows, cols }] of calls) {
+        const expected = op.reference(inputs, attrs, { rows, cols });
+        for (const dtype of ['float64', 'float32'] as const) {
+          const own = inputs.map((input) => converted(input, dtype));
+          const call = { inputs: own, attrs, out: { rows, cols, dtype }, parallel: false };
+          const kernel = kernelOf.get(op.name)!;
+          const reducer = kernel.run ? undefined : kernel.reducer!(call, context);
+          void reducer?.add(own, { rowOffset: 0, rows: ROWS });
+          const actual = reducer?.result() ?? kernel.run!(call, context);
+          close(dtype, actual as DenseMatrix, expected, op.name);
+        }
+      }
+    });
+  }
+});
+
+describe('the layout of a block in lane memory', () => {
+  it('gives no two values that are read later the same place, and dead ones to the next', () => {
+    const form: Form = { rows: 8, cols: 4, dtype: 'float32' };
+    const kernel = (...inputs: number[]) => {
+      return { kind: 'kernel', op: 'softmax', attrs: {}, inputs, out: form } as const;
+    };
+    const module = {} as never;
+    const outs = [{ form, over: 2 }];
+    const steps = [
+      ...[kernel(0), kernel(1), { kind: 'cells', module, inputs: [2, 0], outs } as const],
+      ...[kernel(3), kernel(4)],
+    ];
+    const program = { steps, sinks: [], kept: [3] };
+    const layout = laneLayout(
+      program,
+      [form],
+      () => 8,
+      (bytes) => bytes,
+    );
+    // Value 3 is written over value 2 and kept; 4 and 5 go where 1 was, and beside it.
+    assert.deepEqual(layout.addresses, [undefined, 0, 128, 128, 0, 256]);
+    assert.deepEqual([layout.bytes, layout.copied], [384, 128]);
+  });
+});
