@@ -10,6 +10,7 @@ import { chooseEngine, type OpenSession, openSession } from './engines.js';
 import type { Job } from './job-file/job.js';
 import { localPath } from './npm-data.js';
 import { type JobData, openData } from './open-data.js';
+import { openSteps } from './prepare/chosen-steps.js';
 import type { Phases } from './runs/phases.js';
 import type { RunOptions } from './runs/run-events.js';
 import type { RunJournal } from './runs/run-journal.js';
@@ -63,11 +64,11 @@ export async function withOpenJob<T>(
 ): Promise<T> {
   clock.enter('start');
   if (given !== undefined) requireReuse(asked, given);
-  const path = await localPath(asked.data.path, {
-    signal,
-    onBring: (what) => onEvent?.({ kind: 'data', what }),
-  });
+  const onBring = (what: string): void => onEvent?.({ kind: 'data', what });
+  const bringing = { signal, onBring };
+  const path = await localPath(asked.data.path, bringing);
   const job: Job = { ...asked, data: { ...asked.data, path } };
+  for (const { prepare = [] } of job.models) await openSteps(prepare, bringing);
   const { engine, reason, placement } =
     given === undefined
       ? await chooseEngine(wanted, path, dataBytes, job.data.dialect)

@@ -7,7 +7,7 @@ import type { AttrValue } from '../ir/attrs.js';
 import { type ImageShape, windowOf } from '../operators/image-window.js';
 import { ops } from '../operators/index.js';
 import { poolOf } from '../operators/pool2d.js';
-import { fill } from './create.js';
+import { fill, matrix } from './create.js';
 import { made } from './grouped.js';
 import type { Matrix } from './matrix.js';
 
@@ -155,6 +155,44 @@ export class Images implements ImageShape {
       ...{ window: times, stride: times, groups: channels, channels },
       ...{ height: height * down, width: width * across },
     });
+  }
+
+  /**
+   * Bilinear interpolation at the centres of pixels, as TensorFlow 2 and PyTorch have it without
+   * `align_corners` and without smoothing: by rows, then by columns, each a small product a pixel.
+   */
+  resize(height: number, width: number): Images {
+    if (height === this.height && width === this.width) return this;
+    const { channels } = this;
+    const across = this.#interpolation(this.width, width, channels);
+    // A row of pixels is one pixel of many channels.
+    const rows = new Images(this.matrix, { height: this.height, width: 1, channels: across.rows });
+    const wide = rows.conv2d(across, { window: 1 }).matrix;
+    const axes = { shape: [this.height, across.cols], order: [1, 0] };
+    const turned = made(ops.permuteAxes, [wide], axes);
+    const cols = { height: across.cols, width: 1, channels: this.height };
+    const down = this.#interpolation(this.height, height, 1);
+    const tall = new Images(turned, cols).conv2d(down, { window: 1 }).matrix;
+    const back = { shape: [across.cols, height], order: [1, 0] };
+    return new Images(made(ops.permuteAxes, [tall], back), { height, width, channels });
+  }
+
+  /** What each of the new places takes of the old ones: [from * channels, to * channels]. */
+  #interpolation(from: number, to: number, channels: number): Matrix {
+    const cells = new (this.matrix.dtype === 'float32' ? Float32Array : Float64Array)(
+      from * channels * to * channels,
+    );
+    for (let place = 0; place < to; place++) {
+      const at = Math.max(0, ((place + 0.5) * from) / to - 0.5);
+      const first = Math.min(Math.floor(at), from - 1);
+      const second = Math.min(first + 1, from - 1);
+      for (let c = 0; c < channels; c++) {
+        const col = place * channels + c;
+        cells[(first * channels + c) * to * channels + col]! += 1 - (at - first);
+        cells[(second * channels + c) * to * channels + col]! += at - first;
+      }
+    }
+    return matrix(this.matrix.session, from * channels, to * channels, cells, { copy: false });
   }
 
   /** A function of cells, or of rows, that keeps their number. */

@@ -3,14 +3,14 @@
  * systems that Reprise is compared with can do and no more, so that a claim of reuse is a ratio of
  * two settings. One table; whoever decides whether something is kept or found again asks its own
  * field. Sources: LIMA (SIGMOD 2021), HELIX (VLDB 2018), Cachew (ATC 2022), CoorDL (VLDB 2021),
- * Clipper (NSDI 2017), MEMPHIS (EDBT 2025).
+ * Clipper (NSDI 2017), Vista (SIGMOD 2020), Nautilus (SIGMOD 2022), MEMPHIS (EDBT 2025).
  */
-import { ConfigError, UnsupportedError } from '../errors.js';
+import { ConfigError } from '../errors.js';
 import { env } from '../support/env.js';
 import { REUSE_WORDS, type ReuseSetting } from '../support/reuse-words.js';
 
 /** What a result is to the program that asks for it. */
-export type ResultRole = 'data' | 'model' | 'score';
+export type ResultRole = 'data' | 'layer' | 'model' | 'score';
 
 export interface ReusePolicy {
   readonly setting: ReuseSetting;
@@ -58,7 +58,7 @@ const ALL: Omit<ReusePolicy, 'setting'> = {
   together: true,
 };
 
-const POLICIES: Readonly<Record<Exclude<ReuseSetting, 'layers'>, ReusePolicy>> = {
+const POLICIES: Readonly<Record<ReuseSetting, ReusePolicy>> = {
   // MEMPHIS's Base.
   off: { setting: 'off', ...NOTHING },
   // LIMA: operators, whole and in part, in this machine's memory.
@@ -77,6 +77,8 @@ const POLICIES: Readonly<Record<Exclude<ReuseSetting, 'layers'>, ReusePolicy>> =
   input: { setting: 'input', ...NOTHING, results: ['data'], profiles: true, store: true },
   // Clipper: predictions of a model for rows.
   predictions: { setting: 'predictions', ...NOTHING, predictions: true },
+  // Vista, Nautilus: values inside networks, where they are cut.
+  layers: { setting: 'layers', ...NOTHING, results: ['layer'], store: true },
   // Models that were trained before.
   functions: {
     setting: 'functions',
@@ -96,7 +98,7 @@ export function keepsRole({ results }: ReusePolicy, role: ResultRole | undefined
 /**
  * What a setting allows.
  * @param setting default: `REPRISE_REUSE`, else `full`
- * @throws ConfigError for no setting; UnsupportedError for `layers`, which needs neural networks
+ * @throws ConfigError for no setting
  */
 export function reusePolicy(setting: string = env.reuse() ?? 'full'): ReusePolicy {
   const known = REUSE_WORDS.find((word) => word === setting);
@@ -104,12 +106,6 @@ export function reusePolicy(setting: string = env.reuse() ?? 'full'): ReusePolic
     throw new ConfigError(
       `reuse: expected one of ${REUSE_WORDS.join(', ')}, got \`${setting}\`; leave it out for \`full\``,
       { key: 'reuse', value: setting, allowed: REUSE_WORDS },
-    );
-  }
-  if (known === 'layers') {
-    throw new UnsupportedError(
-      'reuse: expected a setting other than `layers`, whose results are layers of neural networks, which this version has none of; use `full`',
-      { key: 'reuse', value: known },
     );
   }
   return POLICIES[known];

@@ -8,6 +8,7 @@ import { ConfigError } from '../../driver/errors.js';
 import { closest } from '../../driver/support/closest.js';
 import { devicesOf } from '../devices/device-choice.js';
 import type { Params } from '../estimators/estimator.js';
+import { type StepDocument, stepOf } from '../prepare/chosen-steps.js';
 import { checkSchedule } from '../schedule/read-schedule.js';
 import type { SearchModel } from '../search/candidates.js';
 import { nameOf } from '../search/scoring/scorers.js';
@@ -125,7 +126,7 @@ function resolveJob(document: JobDocument, context: Context): Job {
   const [first] = scoring;
   const target = typeof data.target === 'string' ? { name: data.target } : data.target;
   const name = document.name ?? basename(context.file, extname(context.file));
-  const models = resolveModels(document);
+  const models = resolveModels(document, folder);
   const [model] = models;
   const isNamed = modelsOf(document).some((one) => one.name !== undefined) || models.length > 1;
   const isClassification = model!.estimator.task === 'classification';
@@ -171,10 +172,19 @@ function resolveJob(document: JobDocument, context: Context): Job {
 }
 
 /** The models of a document, without the parameters that are searched. */
-function resolveModels(document: JobDocument): SearchModel[] {
+function resolveModels(document: JobDocument, folder: string): SearchModel[] {
   const named = namedModels(document) as readonly NamedModel[];
   const spaces = subSpaces(document.search, named);
-  const prepare = (document.prepare ?? []).map((step) => plain(step));
+  const prepare = (document.prepare ?? []).map((step): StepDocument => {
+    const files = stepOf(step).files ?? [];
+    const paths = files.flatMap((key) => {
+      const path = step[key];
+      return typeof path === 'string'
+        ? [[key, resolveDataPath(path, folder, folder)] as const]
+        : [];
+    });
+    return { ...plain(step), ...Object.fromEntries(paths) };
+  });
   return modelsOf(document).map((given, i) => {
     const { name, estimator } = named[i]!;
     const searched = spaces.flatMap(({ models, values }) =>

@@ -217,16 +217,10 @@ export const runKeys = {
     description:
       'Where results are kept for later runs, `false` for nowhere. Default: .reprise beside the job file.',
   }),
-  reuse: z
-    .enum(REUSE_WORDS)
-    .refine((word) => word !== 'layers', {
-      error: 'a setting other than `layers`, which needs neural networks',
-    })
-    .optional()
-    .meta({
-      description:
-        'What is reused: `off`, or what one kind of system reuses and no more (`operators`, `steps`, `input`, `predictions`, `functions`), or all. Default: full.',
-    }),
+  reuse: z.enum(REUSE_WORDS).optional().meta({
+    description:
+      'What is reused: `off`, or what one kind of system reuses and no more (`operators`, `steps`, `input`, `predictions`, `layers`, `functions`), or all. Default: full.',
+  }),
   devices: z
     .union([z.string().max(1000), z.array(z.string().max(20)).max(64)])
     .refine((value) => parseDevices(value) !== undefined, { error: EXPECTED_DEVICES })

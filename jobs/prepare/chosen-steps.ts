@@ -5,6 +5,7 @@
 import { ConfigError } from '../../driver/index.js';
 import { closestText } from '../../driver/support/closest.js';
 import type { Params, ParamValue } from '../estimators/estimator.js';
+import type { BringOptions } from '../npm-data.js';
 import { prepareSteps } from './index.js';
 import type { ChosenStep } from './preparation.js';
 import type { PrepareStep } from './step.js';
@@ -76,6 +77,17 @@ export function splitParams(documents: readonly StepDocument[], params: Params):
     own,
     steps: kept.map((document) => chosenStep({ ...document, ...given.get(document) })),
   };
+}
+
+/** Reads what steps work with. @throws as `chosenStep`, and as they do */
+export async function openSteps(
+  documents: readonly StepDocument[],
+  options: BringOptions = {},
+): Promise<void> {
+  for (const document of documents) {
+    const { step, params } = chosenStep(document);
+    await step.open?.(params, options);
+  }
 }
 
 /** @throws ConfigError for a step or parameter there is not, or a value out of its range */

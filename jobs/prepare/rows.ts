@@ -10,7 +10,7 @@ import type { Columns, StepSplit } from './columns.js';
 /** How rows were made of columns, for the model that is kept. */
 export interface MadeRows {
   readonly of: Columns;
-  readonly kind: 'outliers' | 'polynomial' | 'map';
+  readonly kind: 'outliers' | 'polynomial' | 'map' | 'network';
   /** Numbers that rows are made with, by name. */
   readonly values: Readonly<Record<string, Matrix>>;
   /** What is no number. */

@@ -4,6 +4,7 @@
  */
 import { z } from 'zod';
 import { ConfigError, type Matrix } from '../../driver/index.js';
+import type { BringOptions } from '../npm-data.js';
 import type { Columns } from './columns.js';
 
 /** What steps may learn besides the columns. */
@@ -33,6 +34,12 @@ export interface PrepareStep {
   readonly readsWhole?: (params: StepParams) => boolean;
   /** It makes rows, each split's own. Default: it maps columns. */
   readonly makesRows?: true;
+  /** Parameters that are paths of files, relative to the job file. Default: none. */
+  readonly files?: readonly string[];
+  /** Reads what the step works with, before it is applied. Default: nothing. */
+  readonly open?: (params: StepParams, options: BringOptions) => Promise<void>;
+  /** A model behind it is scored and not kept: its file would have to hold what the step reads. */
+  readonly isNotKept?: true;
   /**
    * The columns after the step, for all splits at once, so that they share what they can.
    * @param all one a split, after the same steps

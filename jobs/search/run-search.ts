@@ -6,6 +6,7 @@
  */
 import { matrix, type Run } from '../../driver/index.js';
 import type { LinearModel } from '../estimators/model.js';
+import { openSteps } from '../prepare/chosen-steps.js';
 import type { Candidate } from './candidates.js';
 import { endingsOf, endingWarnings } from './endings.js';
 import { findEnsemble } from './ensemble.js';
@@ -34,6 +35,8 @@ import { restoredCells, restoredTrial } from './wave-result.js';
  * @source scikit-learn `GridSearchCV`: same folds, scores, ranks and refit
  */
 export async function runSearch(session: Run, options: SearchOptions): Promise<SearchResult> {
+  for (const { prepare: steps = [] } of options.models)
+    await openSteps(steps, { signal: options.signal });
   const search = prepare(session, options);
   const names = search.scoring.map(({ name }) => name);
   const metric = options.metric ?? names[0]!;

@@ -4,6 +4,7 @@
  */
 import type { DenseMatrix, Run } from '../../driver/index.js';
 import { keepsRole } from '../../driver/reuse/setting.js';
+import { cutValues } from '../prepare/network.js';
 import type { RungFacts } from './budgets.js';
 import {
   ownParts,
@@ -208,6 +209,7 @@ export class RungState {
     const { onPhase, onOutput } = this.#options;
     onPhase?.('gram');
     await this.#keepData(groups);
+    await this.#keepLayers(groups);
     if (isFirst) {
       for (const [p, { counted }] of ownParts(groups[0]!).entries()) {
         onOutput?.(partOutput('gram', p), counted.expr);
@@ -238,6 +240,14 @@ export class RungState {
     const columns = [y, ...(weight ? [weight] : [])].map(({ expr }) => expr);
     const read = columns.filter(({ readsFiles }) => readsFiles);
     if (read.length > 0) await this.#run.persist(read, 'data');
+  }
+
+  /** Values inside networks in one plan, which computes each layer once for all cuts. */
+  async #keepLayers(groups: readonly SearchGroup[]): Promise<void> {
+    if (!keepsRole(this.#run.reuse, 'layer')) return;
+    const values = groups.flatMap(({ prepared }) => (prepared ? cutValues(prepared) : []));
+    const exprs = [...new Set(values.map(({ expr }) => expr))];
+    if (exprs.length > 0) await this.#run.evaluate(exprs, 'layer');
   }
 
   /** Why no further wave begins. */

@@ -12,13 +12,12 @@ import {
   reusePolicy,
   Session,
   type SessionOptions,
-  UnsupportedError,
 } from '../../../../driver/index.js';
 import { rand } from '../../../../driver/matrix/create.js';
 import { createNullBackend } from '../../../support/null-backend.js';
 import { generated, MIB } from '../../../support/placement.js';
 
-const SETTINGS = REUSE_WORDS.filter((word) => word !== 'layers');
+const SETTINGS = REUSE_WORDS;
 
 function open(reuse: ReuseSetting, options: Partial<SessionOptions> = {}): Session {
   return new Session({ local: createReferenceBackend(), reuse, ...options });
@@ -72,7 +71,7 @@ describe('the setting reuse', () => {
       const session = open(reuse);
       const x = data(session);
       const { results } = reusePolicy(reuse);
-      for (const [i, role] of (['model', 'score', 'data'] as const).entries()) {
+      for (const [i, role] of (['model', 'score', 'data', 'layer'] as const).entries()) {
         const root = x.mul(i + 2).tsmm();
         await session.evaluate([root.expr], role);
         const isKept = typeof results === 'string' || results.includes(role);
@@ -174,7 +173,7 @@ describe('the setting reuse', () => {
     }
   });
 
-  it('refuses a setting that is none, and layers while there are none', () => {
+  it('refuses a setting that is none', () => {
     assert.throws(
       () => open('lima' as ReuseSetting),
       (error: unknown) => {
@@ -186,6 +185,5 @@ describe('the setting reuse', () => {
         return true;
       },
     );
-    assert.throws(() => open('layers'), UnsupportedError);
   });
 });

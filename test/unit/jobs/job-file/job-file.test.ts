@@ -81,10 +81,10 @@ describe('job files', () => {
   });
 
   it('takes data of npm packages at an exact version only, and nothing outside them', async () => {
-    for (const path of ['npm://vega-datasets/data/x', 'npm://a@1.2.3', 'npm://a@1.2.3/../../b']) {
+    for (const path of ['npm://vega-datasets/data/x', 'npm://a@1.2.3', 'pypi://a@1.2.3/../../b']) {
       await assert.rejects(
         localPath(path),
-        /^ConfigError: data\.path: expected npm:\/\/package@version/,
+        /^ConfigError: data\.path: expected npm:\/\/ or pypi:\/\/package@version/,
       );
     }
     assert.equal(await localPath('hdfs://there/x'), 'hdfs://there/x');

@@ -1,0 +1,127 @@
+/**
+ * A pretrained network as the first step: columns are the cells of an image, or of a vector, and what
+ * comes out is a value inside the network. Invariant: nothing is fitted, so all splits and candidates
+ * of one cut read the same node, and cuts of one network share what lies below.
+ */
+import { z } from 'zod';
+import { Images, type Matrix } from '../../driver/index.js';
+import { type Network, readNetwork } from '../networks/network.js';
+import type { BringOptions } from '../npm-data.js';
+import { Columns } from './columns.js';
+import { cellRows } from './rows.js';
+import { invalid, type PrepareStep } from './step.js';
+
+const size = z.int().min(1).max(4096);
+
+const parameters = z.strictObject({
+  path: z.string().min(1).max(4096).default('').meta({
+    description:
+      'The network: an ONNX file, model.json of TensorFlow.js, or .pth of EfficientNet-Lite0; `npm://` and `pypi://` too.',
+  }),
+  cut: z.string().min(1).max(500).default('').meta({
+    description: 'The value inside the network that the columns become, by its name.',
+  }),
+  image: z
+    .tuple([size, size, z.int().min(1).max(1024)])
+    .nullable()
+    .default(null)
+    .meta({
+      description:
+        'Height, width and channels of the image a row is, channels last; null: a vector.',
+    }),
+  channels: z.int().min(1).max(1024).nullable().default(null).meta({
+    description: 'Channels the network reads, where the image has one, which is repeated.',
+  }),
+  resize: z.tuple([size, size]).nullable().default(null).meta({
+    description:
+      'Height and width the network reads, by bilinear interpolation; null: as they are.',
+  }),
+  scale: z.number().default(1).meta({ description: 'What cells are multiplied by first.' }),
+  offset: z.number().default(0).meta({ description: 'What is added to them then.' }),
+  pool: z.enum(['mean', 'none']).default('mean').meta({
+    description: 'Of a value that is an image: the mean of each channel, or every cell.',
+  }),
+});
+
+type NetworkParams = z.output<typeof parameters>;
+
+/** Networks that were read, by path: each once in a process. */
+const networks = new Map<string, Network>();
+
+export const networkStep: PrepareStep = {
+  name: 'network',
+  description: 'Replaces columns by a value inside a pretrained network; the first step.',
+  main: 'cut',
+  parameters,
+  files: ['path'],
+  isNotKept: true,
+  open: async (given, options: BringOptions) => {
+    const { path } = given as NetworkParams;
+    if (path === '') throw invalid('network', 'the path of a network', 'none');
+    if (!networks.has(path)) networks.set(path, await readNetwork(path, options));
+  },
+  apply: (all, given) => {
+    const params = given as NetworkParams;
+    const [first] = all;
+    for (const { rows, map } of all) {
+      const isFirst = rows === first!.rows && rows.made === undefined && map.mix === null;
+      if (!isFirst || map.isScaled || map.fill !== null || map.open.length > 0) {
+        throw invalid(
+          'network',
+          'to be the first step, over columns without missing cells',
+          'others before it',
+        );
+      }
+    }
+    const { cells } = first!.rows;
+    const value = featuresOf(cells, params);
+    const names = Array.from({ length: value.cols }, (_, j) => `${params.cut}_${j}`);
+    const made = {
+      of: first!,
+      kind: 'network',
+      values: { value },
+      facts: { ...params },
+      names,
+    } as const;
+    const rows = cellRows(value, [], names, made);
+    return all.map(({ split }) => new Columns(rows, split));
+  },
+};
+
+/** In float32, as networks are trained, and back in the cells of steps. */
+function featuresOf(cells: Matrix, params: NetworkParams): Matrix {
+  const { path, cut, image, channels, resize, scale, offset, pool } = params;
+  const network = networks.get(path);
+  if (network === undefined) throw invalid('network', 'a network that was read', path || 'none');
+  const own = cells.cast('float32');
+  const scaled = scale === 1 ? own : own.mul(scale);
+  const moved = offset === 0 ? scaled : scaled.add(offset);
+  if (cut === '') throw invalid('network', `a cut, such as ${network.values.at(-1)}`, 'none');
+  if (image === null) return network.apply(moved, [cut])[0]!.matrix.cast('float64');
+  const [height, width, depth] = image;
+  if (cells.cols !== height * width * depth) {
+    throw invalid('network', `${height} x ${width} x ${depth} columns`, `${cells.cols}`);
+  }
+  const given = new Images(moved, { height, width, channels: depth });
+  const repeated =
+    channels === null || channels === depth
+      ? given
+      : depth === 1
+        ? given.bindChannels(...Array<Images>(channels - 1).fill(given))
+        : invalidChannels(depth);
+  const read = resize === null ? repeated : repeated.resize(...resize);
+  const [value] = network.apply(read, [cut]);
+  const { images, matrix } = value!;
+  const pooled = images && pool === 'mean' ? images.globalAvgPool2d().matrix : matrix;
+  return pooled.cast('float64');
+}
+
+function invalidChannels(depth: number): never {
+  throw invalid('network', 'one channel to be repeated', `${depth}`);
+}
+
+/** What networks made of the rows, for settings that keep it. */
+export function cutValues({ rows: { made } }: Columns): Matrix[] {
+  if (made === undefined) return [];
+  return [...(made.kind === 'network' ? [made.values.value!] : []), ...cutValues(made.of)];
+}

@@ -1,0 +1,188 @@
+/**
+ * A pretrained network as a step: scores equal those of its values given as columns, and each setting
+ * of `reuse` computes no layer oftener than it says, by convolutions that ran.
+ */
+import assert from 'node:assert/strict';
+import { join } from 'node:path';
+import type { Backend } from '../../../../driver/backend/backend.js';
+import {
+  ConfigError,
+  Images,
+  type Matrix,
+  matrix,
+  type ReuseSetting,
+  Session,
+  type UnsupportedError,
+} from '../../../../driver/index.js';
+import type { Expr } from '../../../../driver/ir/expr.js';
+import { createCpuBackend } from '../../../../gpu-executor/cpu/index.js';
+import { logistic } from '../../../../jobs/estimators/logistic.js';
+import { parseJob } from '../../../../jobs/job-file/read-job.js';
+import { readNetwork } from '../../../../jobs/networks/network.js';
+import { gridSearch } from '../../../../jobs/search/grid-search.js';
+import type { SearchResult } from '../../../../jobs/search/result.js';
+
+const path = join('test/fixtures/networks', 'functional.json');
+const CUTS = ['relu', 'sum', 'both'];
+const ROWS = 12;
+const image = [9, 8, 3] as const;
+const step = { step: 'network', path, image, scale: 0.5, offset: 0.25 };
+
+/** Counts convolutions, whichever way they run. */
+async function counting(): Promise<{ readonly backend: Backend; convolutions: number }> {
+  const inner: Backend = await createCpuBackend();
+  const count = (expr: Expr): void => {
+    if (expr.op.name === 'conv2d') counted.convolutions++;
+  };
+  const own: Pick<Backend, 'runSync' | 'run'> = {
+    runSync: (expr, inputs) => {
+      const made = inner.runSync?.(expr, inputs);
+      if (made !== undefined) count(expr);
+      return made;
+    },
+    run: (segment, context) => {
+      for (const node of segment.nodes) count(node);
+      return inner.run(segment, context);
+    },
+  };
+  const backend = new Proxy(inner, {
+    get: (_, key) => {
+      const value = key in own ? own[key as 'run'] : inner[key as keyof Backend];
+      return typeof value === 'function' ? (value as () => unknown).bind(inner) : value;
+    },
+  });
+  const counted = { convolutions: 0, backend };
+  return counted;
+}
+
+function dataIn(session: Session): { readonly X: Matrix; readonly y: Matrix } {
+  const cells = Float64Array.from({ length: ROWS * 216 }, (_, i) => Math.sin(1 + i * i + (i % 5)));
+  const y = Float64Array.from({ length: ROWS }, (_, i) => Number((i * 7) % 5 > 1));
+  return { X: matrix(session, ROWS, 216, cells), y: matrix(session, ROWS, 1, y) };
+}
+
+/** By penalty, then cut where it is searched. */
+const scoresOf = ({ trials }: SearchResult): Map<string, number> =>
+  new Map(
+    trials.map(({ params, meanScore }) => [
+      `${params.C} ${params.network ?? ''}`,
+      meanScore.neg_log_loss!,
+    ]),
+  );
+
+type Data = ReturnType<typeof dataIn>;
+
+function searched(session: Session, data: Data, prepare: readonly object[], grid: object) {
+  return gridSearch(session, {
+    ...data,
+    ...{ classes: [0, 1], cv: { folds: 2 }, estimator: logistic, refit: false },
+    ...{ scoring: ['neg_log_loss'], prepare: prepare as never, grid: grid as never },
+  });
+}
+
+describe('a pretrained network as a step', () => {
+  const expected = new Map<string, number>();
+  let session: Session;
+  let data: Data;
+  before(async () => {
+    session = new Session({ local: await createCpuBackend() });
+    data = dataIn(session);
+    const network = await readNetwork(path);
+    const shape = { height: 9, width: 8, channels: 3 };
+    const images = new Images(data.X.cast('float32').mul(0.5).add(0.25), shape);
+    for (const [i, value] of network.apply(images, CUTS).entries()) {
+      const features = value.images!.globalAvgPool2d().matrix.cast('float64');
+      const own = { ...data, X: features };
+      const found = await searched(session, own, [{ step: 'scale' }], { C: [1] });
+      for (const [C, score] of scoresOf(found)) expected.set(C + CUTS[i]!, score);
+    }
+  });
+
+  after(() => session.close());
+
+  // Padding and six convolutions lie below the cuts; the mean of the pixels of each is one more.
+  const ONCE = 10;
+  for (const [reuse, first, again] of [
+    ['off', undefined, undefined],
+    ['layers', ONCE, 0],
+    ['full', ONCE, 0],
+  ] as readonly (readonly [ReuseSetting, number | undefined, number | undefined])[]) {
+    it(`${reuse}: scores its values, ${first === undefined ? 'computed again' : 'each layer once'}`, async () => {
+      const counted = await counting();
+      const own = new Session({ local: counted.backend, reuse });
+      const ownData = dataIn(own);
+      const work = async (C: readonly number[]): Promise<number> => {
+        const before = counted.convolutions;
+        const grid = { network: CUTS, C };
+        const scores = scoresOf(await searched(own, ownData, [step, { step: 'scale' }], grid));
+        assert.equal(scores.size, expected.size);
+        for (const [params, score] of scores) {
+          const own = expected.get(params)!;
+          assert.ok(Math.abs(score - own) < 1e-6, `${params}: ${score}, ${own}`);
+        }
+        return counted.convolutions - before;
+      };
+      const [ran, ranAgain] = [await work([1]), await work([1])];
+      await own.close();
+      if (first === undefined) assert.ok(ran > ONCE && ranAgain > ONCE, `${ran} and ${ranAgain}`);
+      else assert.deepEqual([ran, ranAgain], [first, again]);
+    });
+  }
+
+  it('reads images of one channel and of other sizes as the network has them', async () => {
+    const grey = matrix(session, [[0, 1, 2, 3, 4, 5]]);
+    const images = new Images(grey, { height: 2, width: 3, channels: 1 });
+    // torch.nn.functional.interpolate(.., size=(3, 5), mode='bilinear')
+    const resized = [...[0, 0.4, 1, 1.6, 2], ...[1.5, 1.9, 2.5, 3.1, 3.5], ...[3, 3.4, 4, 4.6, 5]];
+    const { data } = await images.resize(3, 5).matrix.value();
+    for (const [i, cell] of data.entries()) assert.ok(Math.abs(cell - resized[i]!) < 1e-12);
+    const two = images.bindChannels(images).resize(3, 5);
+    const pairs = (await two.matrix.value()).data;
+    assert.deepEqual(
+      [...pairs],
+      [...data].flatMap((cell) => [cell, cell]),
+    );
+    assert.equal(images.resize(2, 3), images);
+  });
+
+  it('refuses what it can not work on', async () => {
+    const rejected = (
+      own: object,
+      problem: RegExp,
+      kind: typeof ConfigError | typeof UnsupportedError = ConfigError,
+    ) =>
+      assert.rejects(
+        searched(session, data, [{ ...step, cut: 'conv', ...own }], { C: [1] }),
+        (error) => {
+          assert.ok(error instanceof kind, String(error));
+          assert.match(error.message, problem);
+          return true;
+        },
+      );
+    await rejected({ image: [9, 9, 3] }, /expected 9 x 9 x 3 columns, got 216/);
+    await rejected({ cut: undefined }, /expected a cut, such as classes, got none/);
+    await rejected({ path: undefined }, /expected the path of a network, got none/);
+    await rejected({ channels: 4 }, /expected one channel to be repeated, got 3/);
+    await rejected({ cut: 'none such' }, /got none such/);
+    const after = [{ step: 'scale' }, { ...step, cut: 'conv' }];
+    await assert.rejects(
+      searched(session, data, after, { C: [1] }),
+      /expected to be the first step/,
+    );
+    await assert.rejects(
+      gridSearch(session, {
+        ...{ ...data, classes: [0, 1], cv: { folds: 3 }, estimator: logistic, grid: {} },
+        prepare: [{ ...step, cut: 'conv' }],
+      }),
+      /say `refit: false`/,
+    );
+    const job = (refit: string) => () =>
+      parseJob(
+        'folder/job.yaml',
+        `kind: search\ndata: { path: a.parquet, target: y }\nmodel: { type: logistic }\nprepare: [{ step: network, path: own.onnx, cut: a }]\n${refit}`,
+      );
+    assert.throws(job(''), /expected `refit: false` with step network/);
+    const [model] = job('refit: false')().models;
+    assert.match(String(model!.prepare![0]!.path), /folder.own\.onnx$/);
+  });
+});
