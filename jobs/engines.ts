@@ -129,7 +129,8 @@ export async function openSession(
   void sweepScratch(env.home());
   const { createCpuBackend, createDuckDbEngine } = await import('../gpu-executor/cpu/index.js');
   const duckdb = createDuckDbEngine();
-  const local = await createCpuBackend({ frames: duckdb });
+  const costs = loadCostModel();
+  const local = await createCpuBackend({ frames: duckdb, costs });
   let devices: readonly DeviceBackend[] = [];
   try {
     const isSparkAlone = engine === 'spark' && placement === 'blocks';
@@ -171,7 +172,7 @@ export async function openSession(
       ...(env.placement() === undefined
         ? { placement: engine === 'local' && placement === 'blocks' ? 'cost' : placement }
         : {}),
-      costs: loadCostModel(),
+      costs,
       reuse: reuse.setting,
       ...(store ? { store } : {}),
     });

@@ -71,6 +71,10 @@ export class CostModel {
     return this.#changes;
   }
 
+  knows(key: string): boolean {
+    return this.#entries.has(key);
+  }
+
   /** Measured over the backend's own estimate; 1 while nothing is known. */
   factor(key: string): number {
     const entry = this.#entries.get(key);

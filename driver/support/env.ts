@@ -98,6 +98,8 @@ export const env = {
   javaHome: (): string | undefined => text('JAVA_HOME'),
   /** Path of a BLAS with LAPACK to load, not the downloaded one; `none`: JavaScript kernels. */
   blas: (): string | undefined => text('REPRISE_BLAS'),
+  /** TensorFlow.js for float32 products: `auto`, `none` or `always`. */
+  tensorflow: (): string | undefined => text('REPRISE_TENSORFLOW'),
   /** `auto`, `none` or names of devices with commas. */
   devices: (): string | undefined => text('REPRISE_DEVICES'),
   /** What a device may give: `4GiB`, or `50%` of its memory. */

@@ -5,6 +5,7 @@
  */
 
 import type { Backend, CostEstimate, RunContext } from '../../driver/backend/backend.js';
+import type { CostModel } from '../../driver/cost/cost-model.js';
 import { denseBytes, type Expr } from '../../driver/ir/expr.js';
 import type { FrameEngine } from '../../driver/ir/frame-engine.js';
 import { type DenseMatrix, heldCells, type Value } from '../../driver/ir/value.js';
@@ -18,6 +19,7 @@ import { allocateBy, type KernelContext } from './kernels/kernel.js';
 import { compileLoop } from './loops/program.js';
 import type { Blas } from './native/blas.js';
 import { type BlasOptions, loadBlas } from './native/load-blas.js';
+import { KernelChoice, type ProviderSetting, providerSetting } from './providers/kernel-choice.js';
 import { ResultMemory } from './result-memory.js';
 import { RowThreads } from './rows/row-threads.js';
 import { runSegment } from './segment.js';
@@ -31,6 +33,10 @@ export interface CpuBackendOptions extends BlasOptions {
   readonly chainCompileSeconds?: number;
   /** Work over rows after which helper threads are started. Default: measured. @units flops */
   readonly helperFlops?: number;
+  /** Whether TensorFlow.js may run kernels, or always does. Default: REPRISE_TENSORFLOW, `auto`. */
+  readonly tensorflow?: ProviderSetting;
+  /** Where it is kept which kernels are quicker. Default: as long as the backend. */
+  readonly costs?: CostModel;
 }
 
 /** Sustained rates for estimates, from measurements on two cores at 2 GHz. @units per second */
@@ -50,9 +56,11 @@ export async function createCpuBackend(options: CpuBackendOptions = {}): Promise
   const chains = new CellChainKernels(options.chainCompileSeconds);
   const { blas: library, helperFlops } = options;
   const rows = new RowThreads(blas, library === undefined ? {} : { blas: library }, helperFlops);
-  if (options.frames !== undefined) return new CpuBackend(blas, options.frames, chains, rows);
-  const { createDuckDbEngine } = await import('./duckdb/index.js');
-  return new CpuBackend(blas, createDuckDbEngine(), chains, rows);
+  const setting = providerSetting(options.tensorflow);
+  const choice = new KernelChoice(blas, setting, options.costs);
+  if (setting === 'always') await choice.prepare();
+  const frames = options.frames ?? (await import('./duckdb/index.js')).createDuckDbEngine();
+  return new CpuBackend(blas, frames, chains, rows, choice);
 }
 
 export class CpuBackend implements Backend {
@@ -61,6 +69,8 @@ export class CpuBackend implements Backend {
   readonly frames: FrameEngine & FrameReader;
   /** The routines in use, for `doctor` and the run's record. */
   readonly blas: Blas;
+  /** Which kernels another library runs. */
+  readonly choice: KernelChoice;
   readonly #memory = new ResultMemory();
   readonly #kernels: KernelContext;
   readonly #chains: CellChainKernels;
@@ -71,13 +81,16 @@ export class CpuBackend implements Backend {
     frames: FrameEngine & FrameReader,
     chains: CellChainKernels,
     rows: RowThreads,
+    choice: KernelChoice,
   ) {
     this.#chains = chains;
     this.#rows = rows;
     this.blas = blas;
     this.frames = frames;
+    this.choice = choice;
     this.#kernels = {
       blas,
+      choice,
       allocate: allocateBy((cells, dtype) => this.#memory.acquire(cells, dtype)),
     };
   }
@@ -142,7 +155,10 @@ export class CpuBackend implements Backend {
   compileLoop: NonNullable<Backend['compileLoop']> = (body, context) =>
     compileLoop(body, this.#streamContext(context));
 
-  run: Backend['run'] = (segment, context) => runSegment(segment, this.#streamContext(context));
+  run: Backend['run'] = async (segment, context) => {
+    await this.choice.prepare(segment.nodes);
+    return runSegment(segment, this.#streamContext(context));
+  };
 
   #streamContext(context: RunContext): StreamContext {
     return { ...context, kernels: this.#kernels, frames: this.frames, rows: this.#rows };

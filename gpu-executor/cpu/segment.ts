@@ -181,7 +181,7 @@ class SegmentRun {
     const streamed: StreamPass[] = [];
     for (const pass of passes) {
       checkKept(pass);
-      const plan = planRows(pass);
+      const plan = planRows(pass, this.#context.kernels.choice);
       if (plan === undefined) streamed.push(pass);
       else this.#keep(await runRows(pass, plan, this.#context));
     }

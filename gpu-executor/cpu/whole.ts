@@ -18,7 +18,7 @@ export function evaluateSync(
   inputs: readonly DenseMatrix[],
   context: KernelContext,
 ): DenseMatrix | undefined {
-  const kernel = kernelFor(expr);
+  const kernel = kernelFor(expr, context);
   if (kernel.isThreaded ?? kernel.runAsync ?? reducerOf(kernel, expr)) {
     if (expr.op.flops(inputs, expr.attrs, expr) > SYNC_FLOPS) return undefined;
   }
@@ -34,14 +34,17 @@ export async function evaluateAsync(
   const context = stream.kernels;
   const now = evaluateSync(expr, inputs, context);
   if (now !== undefined) return now;
-  const kernel = kernelFor(expr);
-  if (kernel.isThreaded && kernel.run) return runByThreads(kernel, expr, inputs, stream);
+  const kernel = kernelFor(expr, context);
+  const reducer = reducerOf(kernel, expr);
+  if (kernel.isThreaded && kernel.run && !reducer)
+    return runByThreads(kernel, expr, inputs, stream);
+  countProvided(kernel, expr, context);
   try {
     if (kernel.runAsync) return await kernel.runAsync(callOf(expr, inputs), context);
     const { attrs } = expr;
-    const reducer = reducerOf(kernel, expr)!({ inputs, attrs, out: expr, parallel: true }, context);
-    await reducer.add(inputs, { rowOffset: 0, rows: inputs[0]!.rows });
-    return await reducer.result();
+    const sums = reducer!({ inputs, attrs, out: expr, parallel: true }, context);
+    await sums.add(inputs, { rowOffset: 0, rows: inputs[0]!.rows });
+    return await sums.result();
   } catch (error) {
     throw asExecutionError(expr, error);
   }
@@ -62,7 +65,7 @@ async function runByThreads(
   const values = new Map(expr.inputs.map((input, i) => [input, inputs[i]!]));
   const { rows } = expr;
   const pass = { rows, nodes: [expr], sinks: [], kept: [expr], values, parts: noParts };
-  const plan = planRows(pass);
+  const plan = planRows(pass, stream.kernels.choice);
   if (plan === undefined) return runNow(kernel, expr, inputs, stream.kernels);
   return (await runRows(pass, plan, stream)).get(expr)!;
 }
@@ -75,6 +78,7 @@ function runNow(
   inputs: readonly DenseMatrix[],
   context: KernelContext,
 ): DenseMatrix {
+  countProvided(kernel, expr, context);
   try {
     if (kernel.run) return kernel.run(callOf(expr, inputs), context);
     const { attrs } = expr;
@@ -91,8 +95,8 @@ function reducerOf({ reducer }: Kernel<Cells>, { op, inputs, attrs }: Expr): typ
   return op.rowRule(inputs, attrs).kind === 'reduce' ? reducer : undefined;
 }
 
-function kernelFor(expr: Expr): Kernel<Cells> {
-  const kernel = kernelOf.get(expr.op.name);
+function kernelFor(expr: Expr, { choice }: KernelContext): Kernel<Cells> {
+  const kernel = choice?.kernelFor(expr) ?? kernelOf.get(expr.op.name);
   if (kernel !== undefined) return kernel;
   throw new UnsupportedError(
     `${expr.op.name}: expected an operator the local CPU has a kernel for`,
@@ -101,6 +105,10 @@ function kernelFor(expr: Expr): Kernel<Cells> {
       backend: 'cpu',
     },
   );
+}
+
+function countProvided(kernel: Kernel<Cells>, expr: Expr, { choice }: KernelContext): void {
+  if (kernel !== kernelOf.get(expr.op.name)) choice?.count(expr);
 }
 
 function callOf(expr: Expr, inputs: readonly DenseMatrix[]): KernelCall<Cells> {

@@ -67,6 +67,9 @@ export const SETTINGS: readonly Setting[] = [
   row('memory', 'memory', '80%', 'what a run may take', { flag: '--memory' }),
   row('threads', 'count', 'all', 'threads of this machine'),
   row('blas', 'path', 'auto', 'a BLAS with LAPACK', { words: ['auto', 'none'] }),
+  row('tensorflow', 'text', 'auto', 'TensorFlow.js for float32 products of networks', {
+    words: ['auto', 'none', 'always'],
+  }),
   row(
     'devices',
     'devices',

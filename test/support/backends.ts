@@ -10,6 +10,7 @@ import { csrOf } from '../../driver/ir/csr.js';
 import type { Value } from '../../driver/ir/value.js';
 import type { OpName } from '../../driver/operators/index.js';
 import { createCpuBackend } from '../../gpu-executor/cpu/index.js';
+import { findTensorFlow, INSTALLED_BY } from '../../gpu-executor/cpu/providers/tensorflow.js';
 import { openTestDevice, TESTED } from './devices.js';
 import { simulatedBackend } from './simulated-backend.js';
 import { simulatedDevice } from './simulated-device.js';
@@ -191,6 +192,16 @@ export const backends: readonly BackendRow[] = [
     },
     gaps: deviceGaps,
     only: ['matmul', 'tsmm', 'mmchain', 'add', 'colSums', 'rbind', 'solve'],
+  },
+  {
+    // TensorFlow.js wherever it has a kernel; NaN and odd geometries are among the cases.
+    name: 'TensorFlow.js',
+    make: async () => {
+      if (findTensorFlow() === undefined) return `no TensorFlow.js; ${INSTALLED_BY}`;
+      return createCpuBackend({ tensorflow: 'always' });
+    },
+    gaps: { call: valueOnly },
+    only: ['conv2d', 'conv2dInputGradient', 'conv2dFilterGradient', 'matmul', 'tsmm'],
   },
   {
     name: 'cpu without BLAS',

@@ -9,6 +9,7 @@ import type { Expr, Meta } from '../../../driver/ir/expr.js';
 import type { BlockContext, OpDef } from '../../../driver/ir/op-def.js';
 import type { Cells, DenseMatrix } from '../../../driver/ir/value.js';
 import type { Blas } from '../native/blas.js';
+import type { KernelChoice } from '../providers/kernel-choice.js';
 import type { CodedReader } from './coded-rows.js';
 
 /** A buffer of that many cells for an output, float64 unless said; what it holds is unspecified. */
@@ -29,6 +30,8 @@ export function referenceKernel(op: OpDef): Kernel {
 export interface KernelContext {
   readonly blas: Blas;
   readonly allocate: Allocate;
+  /** Which kernels another library runs; absent inside of a pass, which has been told. */
+  readonly choice?: KernelChoice;
 }
 
 /** One evaluation of an operator; `block` says which rows of a larger matrix the inputs are. */

@@ -12,6 +12,7 @@ import { cellForm } from '../../cell-forms.js';
 import { isCsrIn } from '../kernels/csr-estimate.js';
 import { stretchOf } from '../kernels/elementwise.js';
 import { kernelOf } from '../kernels/index.js';
+import type { KernelChoice } from '../providers/kernel-choice.js';
 import { type ChainCode, chainModule, type Stretch } from '../simd/chain-code.js';
 import { chainCode } from '../simd/chains.js';
 import { engine, type WasmModule } from '../simd/wasm.js';
@@ -28,6 +29,8 @@ export interface KernelStep {
   readonly attrs: Attrs;
   readonly inputs: readonly number[];
   readonly out: Form;
+  /** By another library's kernel. */
+  readonly isProvided?: true;
 }
 
 /** Rows of a table, which are read where they lie. */
@@ -53,6 +56,7 @@ export interface Sink {
   /** Of the operands as a whole. */
   readonly forms: readonly Form[];
   readonly out: Form;
+  readonly isProvided?: true;
 }
 
 /** Values are numbers: operands first, then what the steps make, in order. */
@@ -91,7 +95,7 @@ const MAX_CHUNKS = 32;
 const SPARSE_RESULT_BYTES = 1 << 28;
 
 /** Undefined for a pass that can't be run so: one that reads a frame, or whose parts are asked. */
-export function planRows(pass: StreamPass): RowPlan | undefined {
+export function planRows(pass: StreamPass, choice?: KernelChoice): RowPlan | undefined {
   const isMap = ({ op, inputs, attrs }: Expr): boolean => op.rowRule(inputs, attrs).kind === 'map';
   const isCsr = (expr: Expr): boolean => isCsrIn(pass.values, expr);
   const isThreaded = ({ op }: Expr): boolean => kernelOf.get(op.name)?.isThreaded === true;
@@ -107,7 +111,7 @@ export function planRows(pass: StreamPass): RowPlan | undefined {
     if (payload !== undefined || op.source !== 'kernel') return undefined;
     if (kernelOf.get(op.name)?.run === undefined && cellForm(op) === undefined) return undefined;
   }
-  return new Planner(pass).plan();
+  return new Planner(pass, choice).plan();
 }
 
 /** Steps of one level; cells of one shape are one step. */
@@ -119,6 +123,7 @@ interface Group {
 
 class Planner {
   readonly #pass: StreamPass;
+  readonly #choice: KernelChoice | undefined;
   readonly #operands: Expr[] = [];
   readonly #byRows: boolean[] = [];
   readonly #numbers = new Map<Expr, number>();
@@ -127,8 +132,9 @@ class Planner {
   readonly #steps: (KernelStep | CellStep)[] = [];
   #count = 0;
 
-  constructor(pass: StreamPass) {
+  constructor(pass: StreamPass, choice: KernelChoice | undefined) {
     this.#pass = pass;
+    this.#choice = choice;
     this.#taken = new Set(pass.nodes.filter((node) => isTakenByCells(node, pass)));
   }
 
@@ -229,7 +235,8 @@ class Planner {
   #addKernel(node: Expr): void {
     const { op, attrs } = node;
     const inputs = this.#inputsOf(node);
-    this.#steps.push({ kind: 'kernel', op: op.name, attrs, inputs, out: formOf(node) });
+    const step = { op: op.name, attrs, inputs, out: formOf(node), ...this.#provided(node) };
+    this.#steps.push({ kind: 'kernel', ...step });
     this.#numbers.set(node, this.#count++);
   }
 
@@ -273,7 +280,14 @@ class Planner {
   #sink(expr: Expr): Sink {
     const { op, attrs, inputs } = expr;
     const forms = inputs.map(formOf);
-    return { op: op.name, attrs, inputs: this.#inputsOf(expr), forms, out: formOf(expr) };
+    const own = { op: op.name, attrs, inputs: this.#inputsOf(expr), forms, out: formOf(expr) };
+    return { ...own, ...this.#provided(expr) };
+  }
+
+  #provided(expr: Expr): { readonly isProvided?: true } {
+    if (this.#choice?.kernelFor(expr) === undefined) return {};
+    this.#choice.count(expr);
+    return { isProvided: true };
   }
 }
 

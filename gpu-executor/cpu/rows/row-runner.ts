@@ -13,8 +13,9 @@ import {
   rowsView,
 } from '../../../driver/ir/value.js';
 import { kernelOf } from '../kernels/index.js';
-import { allocateBy, type KernelContext, type Reducer } from '../kernels/kernel.js';
+import { allocateBy, type Kernel, type KernelContext, type Reducer } from '../kernels/kernel.js';
 import type { Blas } from '../native/blas.js';
+import type { KernelProvider } from '../providers/provider.js';
 import { aligned, threadMemory as memory } from '../simd/lane-memory.js';
 import { type LaneLayout, laneLayout } from './lane-layout.js';
 import type { CellStep, Form, KernelStep, RowProgram, TakenRows } from './row-program.js';
@@ -25,6 +26,7 @@ export class RowRunner {
   /** Where kept values are written. */
   readonly #kept: readonly DenseMatrix[];
   readonly #blas: Blas;
+  readonly #provider: KernelProvider | undefined;
   readonly #layout: LaneLayout;
   /** Where what a step copies goes next. */
   #free = 0;
@@ -34,11 +36,13 @@ export class RowRunner {
     operands: readonly DenseMatrix[],
     kept: readonly DenseMatrix[],
     blas: Blas,
+    provider?: KernelProvider,
   ) {
     this.#program = program;
     this.#operands = operands;
     this.#kept = kept;
     this.#blas = blas;
+    this.#provider = provider;
     this.#layout = layoutOf(program, operands);
   }
 
@@ -47,9 +51,10 @@ export class RowRunner {
     const { rows, blockRows, chunkRows, sinks } = this.#program;
     const end = Math.min(rows, (number + 1) * chunkRows);
     const allocate = allocateBy((cells, dtype) => cellsOf(dtype, cells));
-    const reducers = sinks.map(({ op, attrs, forms, out }) => {
+    const reducers = sinks.map(({ op, attrs, forms, out, isProvided }) => {
       const call = { inputs: forms, attrs, out, parallel: false };
-      return reducerOf(op)(call, { blas: this.#blas, allocate });
+      const { reducer } = this.#kernelOf(op, isProvided);
+      return reducer!(call, { blas: this.#blas, allocate });
     });
     for (let from = number * chunkRows; from < end; from += blockRows) {
       this.#block(from, Math.min(blockRows, end - from), reducers);
@@ -89,7 +94,7 @@ export class RowRunner {
   }
 
   #kernel(
-    { op, attrs, inputs, out }: KernelStep,
+    { op, attrs, inputs, out, isProvided }: KernelStep,
     rowOffset: number,
     rows: number,
     values: readonly DenseMatrix[],
@@ -108,7 +113,7 @@ export class RowRunner {
         return kept?.data ?? own;
       }),
     };
-    const result = kernelOf.get(op)!.run!(
+    const result = this.#kernelOf(op, isProvided).run!(
       {
         inputs: inputs.map((input) => values[input]!),
         attrs,
@@ -168,6 +173,12 @@ export class RowRunner {
     return list.byteOffset;
   }
 
+  #kernelOf(op: string, isProvided = false): Kernel<Cells> {
+    const kernel = (isProvided ? this.#provider?.kernelOf : kernelOf)?.get(op);
+    if (kernel === undefined) throw new InternalError(`rows: expected a kernel, got none of ${op}`);
+    return kernel;
+  }
+
   #copy(count: number, dtype: DType): Cells {
     const cells = memory.cells(dtype, this.#free, count);
     this.#free += aligned(cells.byteLength);
@@ -189,10 +200,4 @@ function layoutOf(program: RowProgram, operands: readonly DenseMatrix[]): LaneLa
   const layout = laneLayout(program, forms, rowsOf, aligned);
   layouts.set(program, { of, layout });
   return layout;
-}
-
-function reducerOf(op: string): NonNullable<ReturnType<typeof kernelOf.get>>['reducer'] & {} {
-  const make = kernelOf.get(op)?.reducer;
-  if (make === undefined) throw new InternalError(`rows: expected a reducing kernel, got ${op}`);
-  return make;
 }

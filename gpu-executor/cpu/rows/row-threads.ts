@@ -11,6 +11,7 @@ import type { Cells, DenseMatrix } from '../../../driver/ir/value.js';
 import { CodedRows } from '../kernels/coded-rows.js';
 import type { Blas } from '../native/blas.js';
 import type { BlasOptions } from '../native/load-blas.js';
+import type { KernelProvider } from '../providers/provider.js';
 import { type ChunkReport, ChunkResults } from './chunk-results.js';
 import type { Form, RowProgram } from './row-program.js';
 import { RowRunner } from './row-runner.js';
@@ -62,6 +63,8 @@ export interface RowTask {
 export interface RowSettings {
   readonly signal: AbortSignal | undefined;
   readonly onProgress: (fraction: number) => void;
+  /** Whose kernels the program may have. */
+  readonly provider?: KernelProvider | undefined;
 }
 
 export class RowThreads {
@@ -88,13 +91,13 @@ export class RowThreads {
     operands: readonly DenseMatrix[],
     kept: readonly DenseMatrix[],
     flops: number,
-    { signal, onProgress }: RowSettings,
+    { signal, onProgress, provider }: RowSettings,
   ): Promise<DenseMatrix[]> {
     const task = new ChunkResults(this.#nextId++, program);
     this.#flops += flops;
     const isShared = flops >= SHARE_FLOPS && task.count > 1 && this.#startHelpers();
     if (isShared) this.#send(task, operands, kept);
-    const runner = new RowRunner(program, operands, kept, this.#blas);
+    const runner = new RowRunner(program, operands, kept, this.#blas, provider);
     let turn = performance.now();
     const breathe = async (): Promise<void> => {
       if (performance.now() - turn < TURN_MS) return;

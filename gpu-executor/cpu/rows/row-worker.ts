@@ -6,6 +6,7 @@ import { cellsOf, type DenseMatrix, dense } from '../../../driver/ir/value.js';
 import { forgetOldest } from '../../../driver/support/forget-oldest.js';
 import { CodedRows } from '../kernels/coded-rows.js';
 import { type BlasOptions, loadBlas } from '../native/load-blas.js';
+import { loadTensorFlow } from '../providers/tensorflow.js';
 import type { ChunkReport } from './chunk-results.js';
 import { RowRunner } from './row-runner.js';
 import type { RowTask, SentCodedRows, SentCsr, SentMatrix } from './row-threads.js';
@@ -55,11 +56,18 @@ function viewOf(address: bigint, bytes: number): ArrayBuffer {
   return view;
 }
 
-function runTask({ id, program, operands, kept, next }: RowTask): void {
+async function runTask({ id, program, operands, kept, next }: RowTask): Promise<void> {
+  const isProvided = [...program.steps, ...program.sinks].some(
+    (step) => 'isProvided' in step && step.isProvided,
+  );
+  const provider = isProvided ? await loadTensorFlow() : undefined;
+  // Whoever asked does what this thread can't.
+  if (typeof provider === 'string') return;
+
   const count = Math.ceil(program.rows / program.chunkRows);
   // When all is taken already, the operands may be gone.
   if (Atomics.load(next, 0) >= count) return;
-  const runner = new RowRunner(program, operands.map(matrixOf), kept.map(matrixOf), blas);
+  const runner = new RowRunner(program, operands.map(matrixOf), kept.map(matrixOf), blas, provider);
   for (;;) {
     const chunk = Atomics.add(next, 0, 1);
     if (chunk >= count) return;
@@ -80,4 +88,4 @@ function reportOf(id: number, chunk: number, runner: RowRunner): ChunkReport {
   }
 }
 
-parentPort!.on('message', runTask);
+parentPort!.on('message', (task: RowTask) => void runTask(task));

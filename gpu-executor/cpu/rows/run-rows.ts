@@ -15,7 +15,8 @@ export async function runRows(
     dense(count, cols, kernels.allocate(count * cols, dtype)),
   );
   const inputs = operands.map((expr) => values.get(expr)!);
-  const settings = { signal, onProgress: (part: number) => onProgress?.(part) };
+  const { provider } = kernels.choice ?? {};
+  const settings = { signal, onProgress: (part: number) => onProgress?.(part), provider };
   try {
     const results = await rows.run(program, inputs, written, flops, settings);
     return new Map([
