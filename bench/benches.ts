@@ -24,6 +24,7 @@ import { hcvSpark } from './hcv-spark.js';
 import { hyperbandBench, hyperbandIterations } from './hyperband.js';
 import { hyperbandSettings } from './hyperband-settings.js';
 import { incremental } from './incremental.js';
+import { kernelProviders } from './kernel-providers.js';
 import { kmeansBench } from './kmeans.js';
 import { livyBlas } from './livy-blas.js';
 import { livyOverhead } from './livy-overhead.js';
@@ -118,4 +119,5 @@ export const benches: readonly Bench[] = [
   livyBlas,
   blas,
   networks,
+  kernelProviders,
 ];

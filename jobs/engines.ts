@@ -37,6 +37,8 @@ export interface OpenSession {
   readonly spark?: SparkBackend;
   /** GPUs beside the processor, by name, for people. */
   readonly devices?: readonly string[];
+  /** What another library's kernels ran so far on the processor, for people. */
+  readonly provided?: () => string | undefined;
   /** Metrics in SQL; absent where only an engine was opened. */
   readonly formulas?: FormulaEngine;
   /** What outlives the session. */
@@ -182,6 +184,7 @@ export async function openSession(
       ...(store ? { store } : {}),
       frames: blocks.frames!,
       duckdb,
+      provided: () => local.choice.description(),
       ...(devices.length > 0
         ? { devices: devices.map(({ name, label }) => `${name} ${label}`) }
         : {}),

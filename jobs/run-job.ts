@@ -83,6 +83,7 @@ async function runIn(
   // What is on its way into the store counts as held.
   await session.settle();
   const counters = statistics.counters();
+  const provided = open.provided?.();
   const place = store ? dirname(store.folder) : null;
   const { lineage, program } = lineageOf(statistics, outputs, place);
   return {
@@ -127,6 +128,7 @@ async function runIn(
       System: `${process.platform} ${process.arch}, ${availableParallelism()} cores`,
       ...(open.way === undefined ? {} : { Spark: open.way }),
       ...(open.devices ? { Devices: open.devices.join('; ') } : {}),
+      ...(provided === undefined ? {} : { Provided: provided }),
       Backends: [...new Set([session.local.name, session.blocks.name])].join(', '),
     },
   };

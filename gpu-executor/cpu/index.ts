@@ -19,3 +19,4 @@ export type { FrameReader, FrameReadOptions } from './frame-reader.js';
 export { type InstallOptions, installOpenBlas } from './native/install.js';
 export { type BlasOptions, describeBlas } from './native/load-blas.js';
 export { openBlasFolder, openBlasVersion } from './native/platform.js';
+export { INSTALLED_BY, loadTensorFlow } from './providers/tensorflow.js';

@@ -51,8 +51,8 @@ export async function evaluateAsync(
 }
 
 /** Whether rows of it, once they are long, run side by side on threads. */
-export function isThreaded(expr: Expr): boolean {
-  return kernelFor(expr).isThreaded === true;
+export function isThreaded(expr: Expr, context: KernelContext): boolean {
+  return kernelFor(expr, context).isThreaded === true;
 }
 
 /** As a pass over its rows. */

@@ -7,7 +7,14 @@ import { env } from '../../driver/support/env.js';
 import { memorySetting } from '../../driver/support/memory.js';
 import { formatBytes } from '../../driver/support/size.js';
 import { cudaCheck, openClCheck } from './device-checks.js';
-import { blasCheck, duckdbCheck, javaCheck, shimCheck, sparkCheck } from './engine-checks.js';
+import {
+  blasCheck,
+  duckdbCheck,
+  javaCheck,
+  shimCheck,
+  sparkCheck,
+  tensorflowCheck,
+} from './engine-checks.js';
 import type { Finding } from './finding.js';
 import { settingsCheck } from './settings-check.js';
 import { storeCheck } from './store-check.js';
@@ -35,6 +42,7 @@ export async function runChecks(): Promise<Finding[]> {
     ['cluster', wayCheck],
     ['opencl', openClCheck],
     ['cuda', cudaCheck],
+    ['tensorflow', tensorflowCheck],
   ];
   // The others work by them.
   const settings = await settingsCheck();

@@ -28,6 +28,19 @@ export async function blasCheck(): Promise<Finding> {
   };
 }
 
+/** Nobody's need: steps go there where it is quicker. */
+export async function tensorflowCheck(): Promise<Finding> {
+  const { INSTALLED_BY, loadTensorFlow } = await import('../../gpu-executor/cpu/index.js');
+  const loaded = await loadTensorFlow();
+  const name = 'tensorflow';
+  if (typeof loaded === 'string') {
+    const remedy = `for float32 networks, most of all without a BLAS: ${INSTALLED_BY}`;
+    return { name, status: 'degraded', found: loaded, remedy };
+  }
+  const found = `${loaded.description}, for float32 products that are measured to be quicker there`;
+  return { name, status: 'ok', found, remedy: null };
+}
+
 export async function javaCheck(): Promise<Finding> {
   const { findJava, requireJava } = await import('../../spark-bridge/index.js');
   const java = findJava();

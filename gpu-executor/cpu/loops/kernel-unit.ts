@@ -31,9 +31,9 @@ export function kernelUnit(
 ): KernelUnit {
   const memory = new TurnMemory(out);
   const allocate = allocateBy((cells, dtype) => memory.take(cells, dtype));
-  const own: KernelContext = { blas: stream.kernels.blas, allocate };
-  const isLong = expr.op.flops(inputs, expr.attrs, expr) >= LONG_FLOPS || isThreaded(expr);
-  const asynchronous = { ...stream, kernels: isLong ? own : { blas, allocate } };
+  const own: KernelContext = { ...stream.kernels, allocate };
+  const isLong = expr.op.flops(inputs, expr.attrs, expr) >= LONG_FLOPS || isThreaded(expr, own);
+  const asynchronous = { ...stream, kernels: isLong ? own : { ...own, blas } };
   const store = ({ data }: DenseMatrix): void => {
     if (data !== out) out.set(data);
   };

@@ -49,6 +49,7 @@ export class KernelChoice {
   readonly #costs: CostModel;
   readonly #blas: Blas;
   readonly #chosen = new Map<string, boolean>();
+  readonly #chosenNodes = new WeakMap<Expr, boolean>();
   #provider: KernelProvider | undefined;
   #isSettled: boolean;
   #flops = 0;
@@ -93,8 +94,22 @@ export class KernelChoice {
     const { op, attrs, inputs } = expr;
     const form = { op: op.name, attrs, inputs, out: expr };
     if (this.#provider?.has(form) !== true) return undefined;
-    if (this.#setting !== 'always' && !this.#isQuicker(expr, form)) return undefined;
+    if (this.#setting !== 'always') {
+      let isChosen = this.#chosenNodes.get(expr);
+      if (isChosen === undefined) {
+        isChosen = this.#isQuicker(expr, form);
+        this.#chosenNodes.set(expr, isChosen);
+      }
+      if (!isChosen) return undefined;
+    }
     return this.#provider.kernelOf.get(op.name);
+  }
+
+  /** The provider and the nodes it ran; undefined for none. */
+  description(): string | undefined {
+    if (this.#provider === undefined || this.provided.size === 0) return undefined;
+    const counts = [...this.provided].map(([op, nodes]) => `${nodes} of ${op}`);
+    return `${this.#provider.description}: ${counts.join(', ')}`;
   }
 
   /** Counts a node that the provider's kernel runs. */

@@ -13,10 +13,10 @@ import { kernelOf as ownKernels } from '../kernels/index.js';
 import type { Kernel, KernelCall } from '../kernels/kernel.js';
 import { RowSumReducer } from '../kernels/products.js';
 import type { KernelProvider, ProvidedForm } from './provider.js';
-import type { Tensor, TensorFlow, Two } from './tensorflow.js';
+import type { TensorFlow, TfTensor, Two } from './tensorflow.js';
 
 /** An operator over values: operands as they lie, shapes in the attributes. */
-type Compute = (tf: TensorFlow, operands: readonly Tensor[], attrs: Attrs) => Tensor;
+type Compute = (tf: TensorFlow, operands: readonly TfTensor[], attrs: Attrs) => TfTensor;
 
 interface TensorOp {
   readonly compute: Compute;
@@ -94,7 +94,7 @@ const conv2dInputGradient: TensorOp = {
 };
 
 /** The gradient of the output with a stride's zeros behind each place. */
-function spread(tf: TensorFlow, y: Tensor, c: Convolution): Tensor {
+function spread(tf: TensorFlow, y: TfTensor, c: Convolution): TfTensor {
   const { strideDown, strideAcross, outHeight, outWidth, filters } = c;
   let places = tf.reshape(y, outputShape(c));
   if (strideAcross > 1) {

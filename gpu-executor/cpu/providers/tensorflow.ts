@@ -17,24 +17,24 @@ export interface TensorFlow {
   memory(): { readonly numTensors: number };
   /** Frees what `make` leaves; walks what it returns, so that is nothing. */
   tidy(make: () => void): void;
-  tensor(cells: Float32Array, shape: readonly number[]): Tensor;
+  tensor(cells: Float32Array, shape: readonly number[]): TfTensor;
   conv2d(
-    x: Tensor,
-    filters: Tensor,
+    x: TfTensor,
+    filters: TfTensor,
     strides: Two,
     pad: readonly Two[],
     format: 'NHWC',
     dilations: Two,
-  ): Tensor;
-  matMul(a: Tensor, b: Tensor, transposeA: boolean, transposeB: boolean): Tensor;
-  add(a: Tensor, b: Tensor): Tensor;
-  pad(x: Tensor, paddings: readonly Two[]): Tensor;
-  reshape(x: Tensor, shape: readonly number[]): Tensor;
-  reverse(x: Tensor, axes: readonly number[]): Tensor;
-  transpose(x: Tensor, order?: readonly number[]): Tensor;
+  ): TfTensor;
+  matMul(a: TfTensor, b: TfTensor, transposeA: boolean, transposeB: boolean): TfTensor;
+  add(a: TfTensor, b: TfTensor): TfTensor;
+  pad(x: TfTensor, paddings: readonly Two[]): TfTensor;
+  reshape(x: TfTensor, shape: readonly number[]): TfTensor;
+  reverse(x: TfTensor, axes: readonly number[]): TfTensor;
+  transpose(x: TfTensor, order?: readonly number[]): TfTensor;
 }
 
-export interface Tensor {
+export interface TfTensor {
   readonly shape: readonly number[];
   dataSync(): Float32Array;
 }
@@ -97,5 +97,5 @@ async function load(): Promise<KernelProvider | string> {
       problems.push(`${pack}: ${(error as Error).message.split('\n')[0]}`);
     }
   }
-  return problems.length > 0 ? problems.join('; ') : `not installed; ${INSTALLED_BY}`;
+  return problems.length > 0 ? problems.join('; ') : 'not installed';
 }
