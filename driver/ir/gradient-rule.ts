@@ -46,5 +46,19 @@ export interface GradientSite {
  */
 export type GradientRule = (site: GradientSite) => readonly (Expr | undefined)[] | undefined;
 
+/** By operand, its part of the gradient of operands put together one behind the other. */
+export function partsInOrder(
+  { node, isWanted }: GradientSite,
+  sizeOf: (operand: Expr) => number,
+  part: (from: number, to: number) => Expr,
+): (Expr | undefined)[] {
+  let to = 0;
+  return node.inputs.map((operand, i) => {
+    const from = to;
+    to += sizeOf(operand);
+    return isWanted[i] ? part(from, to) : undefined;
+  });
+}
+
 /** Of steps and of results that are numbers of rows, columns or classes. */
 export const noGradient: GradientRule = () => [];

@@ -1,6 +1,7 @@
 /** Operands beside one another; all have the same number of rows. */
 
 import { isTall } from '../ir/batch-rule.js';
+import { partsInOrder } from '../ir/gradient-rule.js';
 import { defineOp } from '../ir/op-def.js';
 import { dense } from '../ir/value.js';
 import { sample } from './product.js';
@@ -27,14 +28,12 @@ export const cbind = defineOp({
     if (operands.some(isTall)) return undefined;
     return { layout: 'stack', expr: maker.intern(one.op, operands.map(stack)) };
   },
-  gradient: ({ node, upstream, part, isWanted }) => {
-    let from = 0;
-    return node.inputs.map(({ cols }, i) => {
-      const range = [from, from + cols] as const;
-      from += cols;
-      return isWanted[i] ? part(upstream, null, range) : undefined;
-    });
-  },
+  gradient: (site) =>
+    partsInOrder(
+      site,
+      ({ cols }) => cols,
+      (from, to) => site.part(site.upstream, null, [from, to]),
+    ),
   reference: (inputs) => {
     const { rows } = inputs[0]!;
     const cols = inputs.reduce((sum, input) => sum + input.cols, 0);

@@ -4,11 +4,15 @@
  * (see `pivot.ts`)
  */
 
-import { defineOp } from '../ir/op-def.js';
+import { defineOp, type OpDef } from '../ir/op-def.js';
 import { dense, type Float64Matrix } from '../ir/value.js';
 import { choleskyFactor, sampleSpd } from './linear-systems.js';
+import { byLower, halvedLower } from './lower-triangle.js';
+import { matmul } from './matmul.js';
 import { requireSquare } from './shape-check.js';
+import { solve } from './solve.js';
 import { stackCholesky } from './stack-systems.js';
+import { transpose } from './transpose.js';
 
 const withUpper = (a: Float64Matrix, value: number): Float64Matrix =>
   dense(
@@ -17,7 +21,7 @@ const withUpper = (a: Float64Matrix, value: number): Float64Matrix =>
     a.data.map((cell, at) => (at % a.cols > Math.floor(at / a.cols) ? value : cell)),
   );
 
-export const cholesky = defineOp({
+export const cholesky: OpDef = defineOp({
   name: 'cholesky',
   arity: 1,
   work: 'factorise',
@@ -30,6 +34,14 @@ export const cholesky = defineOp({
     layout: 'stack',
     expr: maker.intern(stackCholesky, [stack(a!)]),
   }),
+  // S = t(L^-1) P L^-1, P the halved lower triangle of t(L) %*% upstream. Source: Murray,
+  // "Differentiation of the Cholesky decomposition" (2016), 2.
+  gradient: ({ node, upstream, make }) => {
+    const turned = make(transpose, [node]);
+    const halved = halvedLower(make(matmul, [turned, upstream]), make);
+    const left = make(solve, [turned, halved]);
+    return [byLower(make(solve, [turned, make(transpose, [left])]), make)];
+  },
   reference: ([a], _attrs, { dtype }) => choleskyFactor('cholesky', a!, dtype),
   cases: [
     { name: 'positive definite', inputs: [sampleSpd(6)] },

@@ -1,5 +1,6 @@
 /** Operands under one another; all have the same number of columns. */
 
+import { partsInOrder } from '../ir/gradient-rule.js';
 import { defineOp } from '../ir/op-def.js';
 import { dense } from '../ir/value.js';
 import { sample } from './product.js';
@@ -26,14 +27,12 @@ export const rbind = defineOp({
     layout: 'columns',
     expr: maker.intern(one.op, operands.map(columns)),
   }),
-  gradient: ({ node, upstream, part, isWanted }) => {
-    let from = 0;
-    return node.inputs.map(({ rows }, i) => {
-      const range = [from, from + rows] as const;
-      from += rows;
-      return isWanted[i] ? part(upstream, range, null) : undefined;
-    });
-  },
+  gradient: (site) =>
+    partsInOrder(
+      site,
+      ({ rows }) => rows,
+      (from, to) => site.part(site.upstream, [from, to], null),
+    ),
   reference: (inputs) => {
     const { cols } = inputs[0]!;
     const rows = inputs.reduce((sum, input) => sum + input.rows, 0);

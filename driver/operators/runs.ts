@@ -4,6 +4,7 @@
  */
 import { dtypeAttr } from '../ir/dtype.js';
 import type { Expr } from '../ir/expr.js';
+import { partsInOrder } from '../ir/gradient-rule.js';
 import { defineOp, type OpDef } from '../ir/op-def.js';
 import { type Cells, copyRun, type DenseMatrix, dense } from '../ir/value.js';
 import { fill } from './fill.js';
@@ -30,15 +31,14 @@ export const bindRuns: OpDef = defineOp({
     const attrs = { runs: models * (one.attrs.runs as number) };
     return { layout: 'columns', expr: maker.intern(bindRuns, operands.map(columns), attrs) };
   },
-  gradient: ({ node, upstream, make }) => {
-    const runs = node.attrs.runs as number;
-    let from = 0;
-    return node.inputs.map(({ cols }) => {
-      const to = from + cols / runs;
-      const own = make(sliceRuns, [upstream], { width: node.cols / runs, from, to });
-      from = to;
-      return own;
-    });
+  gradient: (site) => {
+    const runs = site.node.attrs.runs as number;
+    const width = site.node.cols / runs;
+    return partsInOrder(
+      site,
+      ({ cols }) => cols / runs,
+      (from, to) => site.make(sliceRuns, [site.upstream], { width, from, to }),
+    );
   },
   reference: (inputs, attrs, { cols }) => {
     const out = new Float64Array(inputs[0]!.rows * cols);

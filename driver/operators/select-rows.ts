@@ -5,14 +5,16 @@
  */
 import { DataError } from '../errors.js';
 import type { Attrs } from '../ir/attrs.js';
-import { defineOp } from '../ir/op-def.js';
+import type { Expr } from '../ir/expr.js';
+import { defineOp, type OpDef } from '../ir/op-def.js';
 import { type DenseMatrix, dense } from '../ir/value.js';
 import { sample } from './product.js';
+import { seq } from './seq.js';
 import { partOf, shapeError, sizeAttr } from './shape-check.js';
 
 const mask = (...cells: number[]) => dense(cells.length, 1, Float64Array.from(cells));
 
-export const selectRows = defineOp({
+export const selectRows: OpDef = defineOp({
   name: 'selectRows',
   arity: 2,
   work: 'move',
@@ -34,6 +36,12 @@ export const selectRows = defineOp({
     if (mask!.layout !== 'shared') return undefined;
     const expr = maker.intern(one.op, [columns(x!), mask!.expr], one.attrs);
     return { layout: 'columns', expr };
+  },
+  gradient: ({ node, upstream, make, sumsByRow }) => {
+    const [x, chosen] = node.inputs as [Expr, Expr];
+    const numbers = make(seq, [], { from: 0, by: 1, rows: x.rows });
+    const taken = make(selectRows, [numbers, chosen], node.attrs);
+    return [sumsByRow(upstream, taken, x.rows), undefined];
   },
   reference: ([x, chosen], attrs) => {
     const { cols, data } = x!;

@@ -5,15 +5,20 @@
  * @throws SingularError naming the first pivot that is too small (see `pivot.ts`)
  */
 
-import { defineOp } from '../ir/op-def.js';
+import type { Expr } from '../ir/expr.js';
+import { defineOp, type OpDef } from '../ir/op-def.js';
 import { dense } from '../ir/value.js';
 import { addDiag } from './add-diag.js';
+import { mul, neg } from './cells.js';
 import { sampleSpd, solveSystem } from './linear-systems.js';
+import { byLower } from './lower-triangle.js';
+import { matmul } from './matmul.js';
 import { sample } from './product.js';
 import { choiceAttr, shapeError } from './shape-check.js';
 import { stackSolve } from './stack-systems.js';
+import { transpose } from './transpose.js';
 
-export const solve = defineOp({
+export const solve: OpDef = defineOp({
   name: 'solve',
   arity: { min: 2, max: 3 },
   work: 'factorise',
@@ -51,6 +56,25 @@ export const solve = defineOp({
     }
     const inputs = [a!.expr, columns(b!), ...(d === undefined ? [] : [d.expr])];
     return { layout: 'columns', expr: maker.intern(one.op, inputs, one.attrs) };
+  },
+  // By A: -G t(X) with t(A + diag(d)) G = upstream, which is also the gradient by B.
+  gradient: ({ node, upstream, isWanted, make, unbroadcast }) => {
+    const [a, , d] = node.inputs as [Expr, Expr, Expr?];
+    const isSpd = node.attrs.assume === 'spd';
+    const penalty = d === undefined ? [] : [d];
+    const system = isSpd ? a : make(transpose, [a]);
+    const byB = make(solve, [system, upstream, ...penalty], node.attrs);
+    const bySystem = make(neg, [make(matmul, [byB, node], { transposeB: true })]);
+    const byDiagonal = (): Expr => {
+      const cells = make(neg, [make(mul, [byB, node])]);
+      const column = { rows: node.rows, cols: 1 };
+      return unbroadcast(unbroadcast(cells, column), d!, column);
+    };
+    return [
+      isWanted[0] ? (isSpd ? byLower(bySystem, make) : bySystem) : undefined,
+      byB,
+      isWanted[2] ? byDiagonal() : undefined,
+    ];
   },
   reference: (inputs, attrs, { dtype }) => solveSystem(inputs, attrs.assume, dtype),
   cases: [

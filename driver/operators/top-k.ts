@@ -6,8 +6,10 @@
  * are among the first k of each.
  */
 import type { Attrs } from '../ir/attrs.js';
-import { defineOp, type RowRule } from '../ir/op-def.js';
+import type { Expr } from '../ir/expr.js';
+import { defineOp, type OpDef, type RowRule } from '../ir/op-def.js';
 import { dense, type Float64Matrix } from '../ir/value.js';
+import { cast } from './cast.js';
 import { sample } from './product.js';
 import { flagAttr, shapeError, wholeAttr } from './shape-check.js';
 
@@ -66,7 +68,7 @@ function first(numbered: Float64Matrix, { k, by, descending }: Ranking): Float64
 
 const ties = dense(6, 2, Float64Array.of(2, 0, 1, 1, 2, 2, NaN, 3, 1, 4, 2, 5));
 
-export const topK = defineOp({
+export const topK: OpDef = defineOp({
   name: 'topK',
   arity: 1,
   // Numbers of rows need more digits than float32 has.
@@ -81,6 +83,13 @@ export const topK = defineOp({
   numbersRows: true,
   findBy: () => [{ operand: 0, by: 'rows' }],
   flops: (inputs, attrs) => inputs[0]!.rows * (2 + Math.log2(1 + (attrs.k as number))),
+  // Which rows they are doesn't change but where two rank alike.
+  gradient: ({ node, upstream, make, part, sumsByRow }) => {
+    const [x] = node.inputs as [Expr];
+    const rows = part(upstream, null, [1, node.cols]);
+    const sums = sumsByRow(rows, part(node, null, [0, 1]), x.rows);
+    return [x.dtype === node.dtype ? sums : make(cast, [sums], { dtype: x.dtype })];
+  },
   reference: ([x], attrs, _out, block) => {
     const { rows, cols, data } = x!;
     const numbered = new Float64Array(rows * (cols + 1));

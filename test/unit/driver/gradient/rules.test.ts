@@ -5,6 +5,7 @@
  */
 import assert from 'node:assert/strict';
 import { evaluateByReference } from '../../../../driver/backend/reference-backend.js';
+import { SingularError } from '../../../../driver/errors.js';
 import { gradientExprs } from '../../../../driver/gradient/gradient.js';
 import { type Expr, topological } from '../../../../driver/ir/expr.js';
 import type { ConformanceCase, OpDef } from '../../../../driver/ir/op-def.js';
@@ -23,6 +24,16 @@ function numberOf(order: readonly Expr[], given: Given): number {
     values.set(node, evaluateByReference(node, inputs));
   }
   return values.get(order.at(-1)!)!.data[0]!;
+}
+
+/** The same; NaN beyond the edge of what the operator takes. */
+function numberIn(order: readonly Expr[], given: Given): number {
+  try {
+    return numberOf(order, given);
+  } catch (error) {
+    if (error instanceof SingularError) return Number.NaN;
+    throw error;
+  }
 }
 
 const moved = (value: Float64Matrix, at: number, by: number): Float64Matrix =>
@@ -57,9 +68,9 @@ function compare(
     assert.deepEqual([gradient.rows, gradient.cols], [value.rows, value.cols], what);
     for (const [cell, x] of value.data.entries()) {
       const h = 2e-6 * Math.max(1, Math.abs(x));
-      const up = numberOf(order, new Map(given).set(operand, moved(value, cell, h)));
-      const down = numberOf(order, new Map(given).set(operand, moved(value, cell, -h)));
-      const near = numberOf(order, new Map(given).set(operand, moved(value, cell, h / 4)));
+      const movedBy = (by: number): number =>
+        numberIn(order, new Map(given).set(operand, moved(value, cell, by)));
+      const [up, down, near] = [movedBy(h), movedBy(-h), movedBy(h / 4)];
       const [right, left] = [(up - at) / h, (at - down) / h];
       const nearest = (near - at) / (h / 4);
       const scale = Math.max(1, Math.abs(right), Math.abs(left), Math.abs(at));
@@ -78,9 +89,9 @@ function compare(
   return { compared, slopes };
 }
 
-/** Numbers of rows and groups, by which nothing is derived. */
+/** Numbers of rows and groups, and masks, by which nothing is derived. */
 const isNumbering = (op: OpDef, operand: number): boolean =>
-  operand === 0 && (op === ops.takeRows || op === ops.groupSums);
+  operand === 0 ? op === ops.takeRows || op === ops.groupSums : op === ops.selectRows;
 
 const hasFiniteCells = ({ inputs }: ConformanceCase): boolean =>
   inputs.every(({ data }) => data.every(Number.isFinite));
