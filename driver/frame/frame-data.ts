@@ -29,6 +29,8 @@ function reachesFrame(expr: Expr): boolean {
       open.push(input);
     }
   }
+  // Nor do they.
+  for (const node of seen) known.set(node, false);
   return false;
 }
 

@@ -17,6 +17,7 @@ import { type ChainCode, chainModule, type Stretch } from '../simd/chain-code.js
 import { chainCode } from '../simd/chains.js';
 import { engine, type WasmModule } from '../simd/wasm.js';
 import { type StreamPass, widthOf } from '../stream-pass.js';
+import { knownPlan, type PassOperands } from './known-plans.js';
 import { laneLayout } from './lane-layout.js';
 
 /** Shape and type of a value. */
@@ -111,7 +112,13 @@ export function planRows(pass: StreamPass, choice?: KernelChoice): RowPlan | und
     if (payload !== undefined || op.source !== 'kernel') return undefined;
     if (kernelOf.get(op.name)?.run === undefined && cellForm(op) === undefined) return undefined;
   }
-  return new Planner(pass, choice).plan();
+  const provided = new Set<Expr>();
+  for (const expr of [...pass.nodes, ...pass.sinks]) {
+    if (choice?.kernelFor(expr) === undefined) continue;
+    choice.count(expr);
+    provided.add(expr);
+  }
+  return knownPlan(pass, provided, (operands) => new Planner(pass, operands, provided).plan());
 }
 
 /** Steps of one level; cells of one shape are one step. */
@@ -123,25 +130,26 @@ interface Group {
 
 class Planner {
   readonly #pass: StreamPass;
-  readonly #choice: KernelChoice | undefined;
-  readonly #operands: Expr[] = [];
-  readonly #byRows: boolean[] = [];
+  /** What another library's kernels run. */
+  readonly #provided: ReadonlySet<Expr>;
+  readonly #operands: PassOperands;
   readonly #numbers = new Map<Expr, number>();
   /** Rows of small tables that cells alone read. */
   readonly #taken: ReadonlySet<Expr>;
   readonly #steps: (KernelStep | CellStep)[] = [];
   #count = 0;
 
-  constructor(pass: StreamPass, choice: KernelChoice | undefined) {
+  constructor(pass: StreamPass, operands: PassOperands, provided: ReadonlySet<Expr>) {
     this.#pass = pass;
-    this.#choice = choice;
+    this.#operands = operands;
+    this.#provided = provided;
     this.#taken = new Set(pass.nodes.filter((node) => isTakenByCells(node, pass)));
   }
 
-  plan(): RowPlan {
+  plan(): Omit<RowPlan, 'operands'> {
     const { rows, nodes, sinks, kept } = this.#pass;
-    for (const node of [...nodes, ...sinks]) this.#takeOperands(node);
-    this.#count = this.#operands.length;
+    const { exprs, byRows } = this.#operands;
+    this.#count = exprs.length;
     const groups = this.#groups();
     for (const [i, group] of groups.entries()) {
       if (group.isCells) this.#addCells(group, groups.slice(i + 1));
@@ -153,11 +161,9 @@ class Planner {
       kept: kept.map((expr) => this.#numbers.get(expr)!),
     };
     // Of a row.
-    let width = laneLayout(
-      ...([made, this.#operands, () => 1, (bytes: number) => bytes] as const),
-    ).bytes;
-    for (const [i, expr] of this.#operands.entries()) {
-      if (this.#byRows[i]) width += widthOf(this.#pass, expr) * cellBytes(expr);
+    let width = laneLayout(...([made, exprs, () => 1, (bytes: number) => bytes] as const)).bytes;
+    for (const [i, expr] of exprs.entries()) {
+      if (byRows[i]) width += widthOf(this.#pass, expr) * cellBytes(expr);
     }
     const fitting = Math.floor(BLOCK_BYTES / width / ROW_STEP) * ROW_STEP;
     const fewest = Math.min(MIN_BLOCK_ROWS, Math.max(1, Math.floor(MAX_BLOCK_BYTES / width)));
@@ -171,37 +177,21 @@ class Planner {
       rows,
       blockRows,
       chunkRows: Math.max(1, Math.ceil(Math.min(least, most) / blockRows)) * blockRows,
-      byRows: this.#byRows,
+      byRows,
       ...made,
     };
     let flops = 0;
     for (const expr of [...nodes, ...sinks]) flops += expr.op.flops(expr.inputs, expr.attrs, expr);
-    return { program, operands: this.#operands, flops };
+    return { program, flops };
   }
 
   #isOfCsr(): boolean {
-    return this.#operands.some((expr, i) => this.#byRows[i] && isCsrIn(this.#pass.values, expr));
-  }
-
-  #takeOperands({ op, inputs, attrs }: Expr): void {
-    const rule = op.rowRule(inputs, attrs);
-    for (const [i, input] of inputs.entries()) {
-      if (this.#pass.nodes.includes(input)) continue;
-      const byRows = 'blocked' in rule && rule.blocked[i] === true;
-      if (this.#operandAt(input, byRows) >= 0) continue;
-      this.#numbers.set(input, this.#operands.push(input) - 1);
-      this.#byRows.push(byRows);
-    }
+    const { exprs, byRows } = this.#operands;
+    return exprs.some((expr, i) => byRows[i] && isCsrIn(this.#pass.values, expr));
   }
 
   #number(input: Expr, byRows: boolean): number {
-    if (this.#pass.nodes.includes(input)) return this.#numbers.get(input)!;
-    return this.#operandAt(input, byRows);
-  }
-
-  /** An operand that is taken both ways is two; -1 for none. */
-  #operandAt(input: Expr, byRows: boolean): number {
-    return this.#operands.findIndex((one, i) => one === input && this.#byRows[i] === byRows);
+    return this.#operands.numberOf(input, byRows) ?? this.#numbers.get(input)!;
   }
 
   #inputsOf({ op, inputs, attrs }: Expr): number[] {
@@ -235,7 +225,7 @@ class Planner {
   #addKernel(node: Expr): void {
     const { op, attrs } = node;
     const inputs = this.#inputsOf(node);
-    const step = { op: op.name, attrs, inputs, out: formOf(node), ...this.#provided(node) };
+    const step = { op: op.name, attrs, inputs, out: formOf(node), ...this.#byWhom(node) };
     this.#steps.push({ kind: 'kernel', ...step });
     this.#numbers.set(node, this.#count++);
   }
@@ -281,13 +271,11 @@ class Planner {
     const { op, attrs, inputs } = expr;
     const forms = inputs.map(formOf);
     const own = { op: op.name, attrs, inputs: this.#inputsOf(expr), forms, out: formOf(expr) };
-    return { ...own, ...this.#provided(expr) };
+    return { ...own, ...this.#byWhom(expr) };
   }
 
-  #provided(expr: Expr): { readonly isProvided?: true } {
-    if (this.#choice?.kernelFor(expr) === undefined) return {};
-    this.#choice.count(expr);
-    return { isProvided: true };
+  #byWhom(expr: Expr): { readonly isProvided?: true } {
+    return this.#provided.has(expr) ? { isProvided: true } : {};
   }
 }
 

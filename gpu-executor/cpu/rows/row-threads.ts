@@ -8,6 +8,7 @@
 import { Worker } from 'node:worker_threads';
 import { CsrMatrix } from '../../../driver/ir/csr.js';
 import type { Cells, DenseMatrix } from '../../../driver/ir/value.js';
+import { forgetOldest } from '../../../driver/support/forget-oldest.js';
 import { CodedRows } from '../kernels/coded-rows.js';
 import type { Blas } from '../native/blas.js';
 import type { BlasOptions } from '../native/load-blas.js';
@@ -22,6 +23,8 @@ const START_FLOPS = 2e9;
 const SHARE_FLOPS = 2e7;
 /** Operands up to this size are sent; larger ones are read where they lie. @units bytes */
 const SENT_BYTES = 4096;
+/** Programs that helpers keep. */
+export const KEPT_PROGRAMS = 128;
 /** Longest work between two turns of the event loop. @units ms */
 const TURN_MS = 10;
 
@@ -53,7 +56,9 @@ type Address3 = [bigint, bigint, bigint];
 
 export interface RowTask {
   readonly id: number;
-  readonly program: RowProgram;
+  /** By number; helpers keep the last ones they were sent. */
+  readonly program: number;
+  readonly made: RowProgram | undefined;
   readonly operands: readonly SentMatrix[];
   readonly kept: readonly SentMatrix[];
   /** The next chunk to take. */
@@ -74,9 +79,13 @@ export class RowThreads {
   readonly #helpers: Worker[] = [];
   readonly #tasks = new Map<number, ChunkResults>();
   readonly #startFlops: number;
+  readonly #programs = new WeakMap<RowProgram, number>();
+  /** Those that helpers have, in the order in which they were sent. */
+  readonly #sent = new Map<number, true>();
   #isBroken = false;
   #flops = 0;
   #nextId = 0;
+  #nextProgram = 0;
 
   /** @param startFlops work after which helpers are started */
   constructor(blas: Blas, options: BlasOptions, startFlops = START_FLOPS) {
@@ -162,8 +171,17 @@ export class RowThreads {
     for (const task of this.#tasks.values()) task.lose();
   }
 
+  #asSent(made: RowProgram): Pick<RowTask, 'program' | 'made'> {
+    const program = this.#programs.get(made) ?? this.#nextProgram++;
+    this.#programs.set(made, program);
+    if (this.#sent.has(program)) return { program, made: undefined };
+    this.#sent.set(program, true);
+    forgetOldest(this.#sent, KEPT_PROGRAMS);
+    return { program, made };
+  }
+
   #send(task: ChunkResults, operands: readonly DenseMatrix[], kept: readonly DenseMatrix[]): void {
-    const { id, program, next } = task;
+    const { id, next } = task;
     const addressOf = this.#blas.addressOf!;
     const sent = (value: DenseMatrix, isRead: boolean): SentMatrix => {
       const { rows, cols, dtype } = value;
@@ -192,7 +210,7 @@ export class RowThreads {
       return { rows, cols, dtype, ...cells };
     };
     const message: RowTask = {
-      ...{ id, program, next },
+      ...{ id, next, ...this.#asSent(task.program) },
       operands: operands.map((one) => sent(one, true)),
       kept: kept.map((one) => sent(one, false)),
     };

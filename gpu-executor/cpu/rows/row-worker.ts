@@ -8,8 +8,15 @@ import { CodedRows } from '../kernels/coded-rows.js';
 import { type BlasOptions, loadBlas } from '../native/load-blas.js';
 import { loadTensorFlow } from '../providers/tensorflow.js';
 import type { ChunkReport } from './chunk-results.js';
+import type { RowProgram } from './row-program.js';
 import { RowRunner } from './row-runner.js';
-import type { RowTask, SentCodedRows, SentCsr, SentMatrix } from './row-threads.js';
+import {
+  KEPT_PROGRAMS,
+  type RowTask,
+  type SentCodedRows,
+  type SentCsr,
+  type SentMatrix,
+} from './row-threads.js';
 
 const MAX_VIEWS = 256;
 
@@ -56,14 +63,19 @@ function viewOf(address: bigint, bytes: number): ArrayBuffer {
   return view;
 }
 
-async function runTask({ id, program, operands, kept, next }: RowTask): Promise<void> {
+const programs = new Map<number, RowProgram>();
+
+async function runTask(task: RowTask): Promise<void> {
+  const { id, operands, kept, next } = task;
+  if (task.made !== undefined) programs.set(task.program, task.made);
+  forgetOldest(programs, KEPT_PROGRAMS);
+  const program = programs.get(task.program)!;
   const isProvided = [...program.steps, ...program.sinks].some(
     (step) => 'isProvided' in step && step.isProvided,
   );
   const provider = isProvided ? await loadTensorFlow() : undefined;
   // Whoever asked does what this thread can't.
   if (typeof provider === 'string') return;
-
   const count = Math.ceil(program.rows / program.chunkRows);
   // When all is taken already, the operands may be gone.
   if (Atomics.load(next, 0) >= count) return;

@@ -3,6 +3,7 @@
  * where the values of a network lie while it runs.
  */
 import assert from 'node:assert/strict';
+import { matrix, Session } from '../../../../driver/index.js';
 import type { Attrs } from '../../../../driver/ir/attrs.js';
 import type { DType } from '../../../../driver/ir/dtype.js';
 import { cellsOf, converted, type DenseMatrix } from '../../../../driver/ir/value.js';
@@ -10,11 +11,12 @@ import { convolutionOf, filterRows } from '../../../../driver/operators/conv2d.j
 import { pixelsOf, placesOf } from '../../../../driver/operators/image-window.js';
 import { ops } from '../../../../driver/operators/index.js';
 import { sample } from '../../../../driver/operators/product.js';
+import { createCpuBackend } from '../../../../gpu-executor/cpu/index.js';
 import { kernelOf } from '../../../../gpu-executor/cpu/kernels/index.js';
 import { allocateBy } from '../../../../gpu-executor/cpu/kernels/kernel.js';
 import { loadBlas } from '../../../../gpu-executor/cpu/native/load-blas.js';
 import { laneLayout } from '../../../../gpu-executor/cpu/rows/lane-layout.js';
-import type { Form } from '../../../../gpu-executor/cpu/rows/row-program.js';
+import { type Form, planRows } from '../../../../gpu-executor/cpu/rows/row-program.js';
 import { assertClose } from '../../../support/close.js';
 
 const ROWS = 2;
@@ -96,5 +98,24 @@ describe('the layout of a block in lane memory', () => {
     // Value 3 is written over value 2 and kept; 4 and 5 go where 1 was, and beside it.
     assert.deepEqual(layout.addresses, [undefined, 0, 128, 128, 0, 256]);
     assert.deepEqual([layout.bytes, layout.copied], [384, 128]);
+  });
+});
+
+describe('plans of passes', () => {
+  it('are the same for equal forms, whatever the values, and others for other attributes', async () => {
+    const local = await createCpuBackend({ threads: 1 });
+    const planOf = (start: number, width: number) => {
+      const cells = sample(4, 6, start);
+      const x = matrix(new Session({ local }), 4, 6, cells.data);
+      const { expr } = x.softmax(width);
+      const values = new Map([[x.expr, cells]]);
+      const pass = { rows: 4, nodes: [expr], sinks: [], kept: [expr], values, parts: new Map() };
+      return { x: x.expr, plan: planRows(pass)! };
+    };
+    const [one, same, other] = [planOf(1, 6), planOf(2, 6), planOf(1, 3)];
+    assert.equal(one.plan.program, same.plan.program);
+    assert.deepEqual(same.plan.operands, [same.x]);
+    assert.notEqual(other.plan.program, one.plan.program);
+    await local.close();
   });
 });
