@@ -50,6 +50,7 @@ import { storeProcesses } from './store-processes.js';
 import { stream } from './stream.js';
 import { tracing } from './tracing.js';
 import { trials } from './trials.js';
+import { workloadAutoencoder } from './workloads/autoencoder.js';
 import { workloadCleaning } from './workloads/cleaning.js';
 import { workloadHcv } from './workloads/hcv.js';
 import { pnmfRatings, pnmfSpark, pnmfWords } from './workloads/loops.js';
@@ -66,6 +67,7 @@ export const benches: readonly Bench[] = [
   pnmfRatings,
   pnmfSpark,
   workloadSvm,
+  workloadAutoencoder,
   logisticBench,
   mnist,
   svm,

