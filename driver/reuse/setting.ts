@@ -10,7 +10,7 @@ import { env } from '../support/env.js';
 import { REUSE_WORDS, type ReuseSetting } from '../support/reuse-words.js';
 
 /** What a result is to the program that asks for it. */
-export type ResultRole = 'data' | 'layer' | 'model' | 'score';
+export type ResultRole = 'data' | 'layer' | 'model' | 'score' | 'prediction';
 
 export interface ReusePolicy {
   readonly setting: ReuseSetting;
@@ -28,7 +28,7 @@ export interface ReusePolicy {
   readonly store: boolean;
   /** Steps of a pipeline are skipped whose outputs are there. */
   readonly steps: boolean;
-  /** Files of predictions stay that were made of the same rows. */
+  /** Files of predictions stay that were made of the same rows; equal rows are predicted for once. */
   readonly predictions: boolean;
   /** Trials train and are scored together. Else each is run by itself. */
   readonly together: boolean;
@@ -76,7 +76,12 @@ const POLICIES: Readonly<Record<ReuseSetting, ReusePolicy>> = {
   // tf.data, Cachew, CoorDL: what the input pipeline makes.
   input: { setting: 'input', ...NOTHING, results: ['data'], profiles: true, store: true },
   // Clipper: predictions of a model for rows.
-  predictions: { setting: 'predictions', ...NOTHING, predictions: true },
+  predictions: {
+    setting: 'predictions',
+    ...NOTHING,
+    results: ['prediction'],
+    predictions: true,
+  },
   // Vista, Nautilus: values inside networks, where they are cut.
   layers: { setting: 'layers', ...NOTHING, results: ['layer'], store: true },
   // Models that were trained before.

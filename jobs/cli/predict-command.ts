@@ -70,7 +70,9 @@ function shownRow(row: readonly string[], kept: number): string[] {
 function summaryText(summary: PredictSummary, model: string): string {
   const { rows, rowsRead, files, filesScored, filesRemoved, seconds, engine, out } = summary;
   const kept = files - filesScored;
+  const equal = rowsRead - summary.rowsComputed;
   const notes = [
+    ...(equal > 0 ? [`${formatCount(equal)} equal to others, of which the model decided`] : []),
     ...(kept > 0 ? [`${plural(kept, 'file')} scored before`] : []),
     ...(filesRemoved > 0 ? [`${plural(filesRemoved, 'file')} removed`] : []),
   ];

@@ -28,11 +28,20 @@ import { layersOf, layersOfCells, layersWidth } from '../estimators/networks/sto
 import type { EncodingStages, ModelEncoding } from '../model/encoding.js';
 import type { ModelFile } from '../model/model-file.js';
 import { applyStages, applyToRows } from '../prepare/stored-stages.js';
+import { type RowCache, rowKeys } from './row-cache.js';
 
 /** Row by row: [rows, outputs]. */
 export interface DecisionBlock {
   readonly rows: number;
+  /** Rows that the model decided on for it; the others are equal to such, or to earlier ones. */
+  readonly computed: number;
   readonly z: Float64Array;
+}
+
+export interface LocalOptions {
+  /** Of this model. Absent: each row is decided on. */
+  readonly cache?: RowCache | undefined;
+  readonly signal?: AbortSignal | undefined;
 }
 
 /** Encoded cells of a block here: 8 MB. */
@@ -45,7 +54,7 @@ export async function* localDecisions(
   source: FrameSource,
   encoding: ModelEncoding,
   { dtype }: Pick<ModelFile, 'dtype'>,
-  signal?: AbortSignal,
+  { cache, signal }: LocalOptions = {},
 ): AsyncGenerator<DecisionBlock> {
   const { features, width } = encoding;
   const rowsPerChunk = Math.max(64, Math.floor(BLOCK_CELLS / width));
@@ -58,11 +67,39 @@ export async function* localDecisions(
   })) {
     cells.fill(0);
     const bad = encodeBlock(features, chunk, cells, width, 0);
-    const z = bad === undefined ? decisionsOf(encoding, cells, chunk.rows) : undefined;
-    if (z === undefined || !z.every(Number.isFinite)) throw fault(encoding, chunk, first, bad);
-    yield { rows: chunk.rows, z };
+    if (bad !== undefined) throw fault(encoding, chunk, first, bad);
+    const compute = (rows: number): Float64Array => {
+      const z = decisionsOf(encoding, cells, rows);
+      if (!z.every(Number.isFinite)) throw fault(encoding, chunk, first, bad);
+      return z;
+    };
+    let computed = chunk.rows;
+    const z = cache?.pays
+      ? cache.decide(rowKeys(chunk), (rows) => {
+          computed = rows.length;
+          for (const [to, row] of rows.entries()) {
+            cells.copyWithin(to * width, row * width, (row + 1) * width);
+          }
+          return compute(computed);
+        })
+      : compute(computed);
+    yield { rows: chunk.rows, computed, z };
     first += chunk.rows;
   }
+}
+
+/** Columns of a row times what is made of each, from which looking it up is quicker. */
+const DEAR_ROW = 4096;
+
+/** Whether deciding on a row takes longer than looking it up. */
+export function isDear({ width, intercepts, layers, nonnegative, stages }: ModelEncoding): boolean {
+  if (nonnegative !== undefined || stages !== undefined) return true;
+  let work = width * intercepts.length;
+  for (const layer of layers ?? []) {
+    if (layer.kind === 'conv2d') return true;
+    if (layer.kind === 'dense') work += layer.weights.length * layer.weights[0]!.length;
+  }
+  return work >= DEAR_ROW;
 }
 
 /** The decision values of encoded rows; the cells are overwritten. */
@@ -242,7 +279,7 @@ export async function* sparkDecisions(
       const part = to - from < all.rows ? all.slice([from, to]) : all;
       const z = Float64Array.from((await part.value()).data);
       if (!z.every(Number.isFinite)) throw infiniteIn(files[0]!.path);
-      yield { rows: to - from, z };
+      yield { rows: to - from, computed: to - from, z };
     }
   }
 }

@@ -25,11 +25,13 @@ import {
   type DecisionBlock,
   decisionMatrix,
   infiniteIn,
+  isDear,
   localDecisions,
   sparkDecisions,
 } from './decisions.js';
 import type { OutputName } from './output-names.js';
 import { modelFor, type OutputColumn, outputColumns, valueSql } from './outputs.js';
+import { RowCache } from './row-cache.js';
 import { ScoredFolder } from './scored-folder.js';
 import { writeWhole } from './whole-file.js';
 
@@ -42,7 +44,7 @@ export interface PredictOptions extends RunOptions {
   readonly keep?: readonly string[];
   /** Most decision values to bring here from Spark at a time. @units bytes, default 64 MiB */
   readonly collectedBytes?: number;
-  /** What is reused: files of predictions, or not. Default: as the session has it. */
+  /** What is reused: predictions, of files and of equal rows, or not. Default: as the session has it. */
   readonly reuse?: ReuseSetting;
   /** An open session to predict in. Default: a new one. */
   readonly open?: OpenSession;
@@ -52,6 +54,8 @@ export interface PredictSummary {
   /** Of the data; read this time: those of files that were not scored yet. */
   readonly rows: number;
   readonly rowsRead: number;
+  /** Of those read, what the model decided on; the others are equal to these. */
+  readonly rowsComputed: number;
   readonly files: number;
   readonly filesScored: number;
   /** Predictions removed as their files are gone. */
@@ -123,6 +127,8 @@ export async function predict(
     const summary = {
       rows: description.rows,
       rowsRead: scorer.rowsRead,
+      // Of a block of which the first rows alone are shown, all are.
+      rowsComputed: Math.min(scorer.rowsComputed, scorer.rowsRead),
       files: files.length,
       ...counts,
       engine,
@@ -145,6 +151,9 @@ interface Written {
 class Scorer {
   readonly run;
   rowsRead = 0;
+  rowsComputed = 0;
+  /** There where looking an equal row up is quicker than deciding on it. */
+  readonly #cache: RowCache | undefined;
   readonly #open: OpenSession;
   readonly #found: FoundModel;
   readonly #encoding: ModelEncoding;
@@ -167,6 +176,7 @@ class Scorer {
     this.#columns = columns;
     this.#options = options;
     this.run = open.session.run(signal ? { signal } : {});
+    this.#cache = this.run.reuse.predictions && isDear(this.#encoding) ? new RowCache() : undefined;
     this.#table = {
       width: columns.length,
       columns: columns.map((column, c) => {
@@ -233,6 +243,7 @@ class Scorer {
     });
     this.run.statistics.sparkJobs += written.sparkJobs;
     this.rowsRead += description.rows;
+    this.rowsComputed += description.rows;
     return {};
   }
 
@@ -279,7 +290,8 @@ class Scorer {
     description: FrameDescription,
     source: FrameSource,
   ): AsyncGenerator<readonly Float64Array[]> {
-    for await (const { z, rows } of this.#decisions(description, source)) {
+    for await (const { z, rows, computed } of this.#decisions(description, source)) {
+      this.rowsComputed += computed;
       yield this.#columns.map(({ compute }) => compute(z, rows));
     }
   }
@@ -288,7 +300,10 @@ class Scorer {
     const { model } = this.#found;
     const { engine, duckdb } = this.#open;
     return engine === 'local'
-      ? localDecisions(duckdb!, source, this.#encoding, model, this.#options.signal)
+      ? localDecisions(duckdb!, source, this.#encoding, model, {
+          cache: this.#cache,
+          signal: this.#options.signal,
+        })
       : sparkDecisions(
           this.run,
           description,

@@ -71,7 +71,8 @@ describe('the setting reuse', () => {
       const session = open(reuse);
       const x = data(session);
       const { results } = reusePolicy(reuse);
-      for (const [i, role] of (['model', 'score', 'data', 'layer'] as const).entries()) {
+      const roles = ['model', 'score', 'data', 'layer', 'prediction'] as const;
+      for (const [i, role] of roles.entries()) {
         const root = x.mul(i + 2).tsmm();
         await session.evaluate([root.expr], role);
         const isKept = typeof results === 'string' || results.includes(role);

@@ -15,11 +15,13 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { DuckDBInstance } from '@duckdb/node-api';
+import type { ReuseSetting } from '../../../../driver/index.js';
 import { packageRoot } from '../../../../driver/support/package-root.js';
 import { parseJob } from '../../../../jobs/job-file/read-job.js';
 import { type ModelFile, parseModel } from '../../../../jobs/model/model-file.js';
 import { readModel } from '../../../../jobs/model/read-model.js';
 import { type PredictOptions, predict } from '../../../../jobs/predict/predict.js';
+import { RowCache } from '../../../../jobs/predict/row-cache.js';
 import { runJob } from '../../../../jobs/run-job.js';
 import { writeRun } from '../../../../jobs/runs/write-run.js';
 import { JobFolder } from '../../../support/job-folder.js';
@@ -226,6 +228,57 @@ describe('predictions for new data', () => {
     writeFileSync(join(earlier, 'model.json'), JSON.stringify({ kind: 'linear', ...old }));
     folder.write('full.csv', 'a,b,age,town\n1,,30,Rome\n9,1,40,Lima\n');
     assert.deepEqual((await score('full.csv', {}, earlier)).table, (await score('full.csv')).table);
+  });
+
+  it('of equal rows are made once, with equal values, where the model takes long', async () => {
+    const net = `${JOB.replace('ridge, lambda: 1', 'mlp-classifier, hidden_layer_sizes: [64, 64], max_iter: 1').replace('target: y', "target: { name: high, sql: \"CASE WHEN y > 0 THEN 'a' ELSE 'b' END\" }")}`;
+    const record = await runJob(parseJob(folder.file('net.yaml'), net), { engine: 'local' });
+    const model = await writeRun(record, { output: folder.file('runs'), renderReport: () => '' });
+    const [head, ...lines] = fixture.new.trim().split('\n');
+    const many = Array.from({ length: 10 * lines.length }, (_, i) => lines[(i * 7) % lines.length]);
+    folder.write('many.csv', `${[head, ...many].join('\n')}\n`);
+    const distinct = new Set(many).size;
+    const scored = async (reuse: ReuseSetting) => {
+      const out = folder.file(`many-${reuse}.parquet`);
+      const outputs = ['prediction', 'probability'] as const;
+      const { summary } = await score('many.csv', { out, reuse, outputs }, model);
+      return { rows: await rowsOf(out), read: summary.rowsRead, computed: summary.rowsComputed };
+    };
+    const off = await scored('off');
+    assert.deepEqual([off.read, off.computed], [many.length, many.length]);
+    for (const reuse of ['predictions', 'full'] as const) {
+      assert.deepEqual(await scored(reuse), { ...off, computed: distinct }, reuse);
+    }
+    assert.equal((await scored('input')).computed, many.length);
+    // What a linear model takes is less than looking a row up.
+    assert.equal((await score('many.csv')).summary.rowsComputed, 20);
+  });
+
+  it('are forgotten by generation when memory is full, and not looked up where few rows are equal', () => {
+    const cache = new RowCache(2 * 3 * (1 + 8 + 120));
+    const computed = (keys: string): number => {
+      let count = 0;
+      const z = cache.decide([...keys], (rows) => {
+        count += rows.length;
+        return Float64Array.from(rows, (row) => keys.charCodeAt(row));
+      });
+      assert.deepEqual(
+        [...z],
+        [...keys].map((key) => key.charCodeAt(0)),
+      );
+      return count;
+    };
+    assert.deepEqual(
+      ['abab', 'abc', 'de', 'a', 'fgh', 'a', 'b'].map(computed),
+      [2, 1, 2, 0, 3, 0, 1],
+    );
+    const useless = new RowCache();
+    for (let i = 0; i < 2; i++) {
+      assert.ok(useless.pays);
+      const keys = Array.from({ length: 8192 }, (_, k) => `${i} ${k}`);
+      useless.decide(keys, (rows) => new Float64Array(rows.length));
+    }
+    assert.ok(!useless.pays);
   });
 
   it('of a folder are made for the files that are new or changed, and removed with theirs', async () => {
