@@ -56,6 +56,7 @@ import { workloadHcv } from './workloads/hcv.js';
 import { pnmfRatings, pnmfSpark, pnmfWords } from './workloads/loops.js';
 import { workloadPnmf } from './workloads/pnmf.js';
 import { workloadSvm } from './workloads/svm.js';
+import { workloadTranslation } from './workloads/translation.js';
 
 export const benches: readonly Bench[] = [
   hcv10,
@@ -68,6 +69,7 @@ export const benches: readonly Bench[] = [
   pnmfSpark,
   workloadSvm,
   workloadAutoencoder,
+  workloadTranslation,
   logisticBench,
   mnist,
   svm,

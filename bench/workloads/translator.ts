@@ -13,7 +13,6 @@ import {
   type Evaluator,
   fill,
   gradient,
-  logSoftmax,
   type Matrix,
   matrix,
   oneHot,
@@ -35,12 +34,8 @@ const [EPOCHS, BATCH, RATE] = [30, 1024, 0.003] as const;
 /** Weights and intercepts, layer by layer. */
 export type Layers = readonly Matrix[];
 
-/** Log-probabilities of the Spanish words. @shape x: [n, 100] -> [n, 4096] */
-export function logScores(layers: Layers, x: Matrix): Matrix {
-  return logSoftmax(scores(layers, x));
-}
-
-function scores(layers: Layers, x: Matrix): Matrix {
+/** Scores of the Spanish words, whose softmax are probabilities. @shape x: [n, 100] -> [n, 4096] */
+export function scoresOf(layers: Layers, x: Matrix): Matrix {
   let cells = x;
   for (let i = 0; i < layers.length; i += 2) {
     if (i > 0) cells = relu(cells);
@@ -98,7 +93,7 @@ async function train(local: CpuBackend, verses: Verses): Promise<Float32Array> {
       Float32Array.from(rows, ({ label }) => label),
     );
     const layers = state.map(([parameter]) => parameter!);
-    const slopes = gradient(crossEntropy(scores(layers, x), oneHot(y, TARGETS)), layers);
+    const slopes = gradient(crossEntropy(scoresOf(layers, x), oneHot(y, TARGETS)), layers);
     const numbers = { rate: fill(session, 1, 1, RATE), taken: fill(session, 1, 1, taken) };
     const next = state.map(([parameter, ...moments], i) => {
       const step = optimiser.step({ parameter: parameter!, moments }, slopes[i]!, numbers);

@@ -43,7 +43,7 @@ export class LookupHistory {
 
 export interface LookupOptions {
   readonly history: Pick<LookupHistory, 'spent'>;
-  /** Nothing larger is made of a table. @units bytes */
+  /** Nothing larger is made of a table for a few of its rows. @units bytes */
   readonly maxBytes: number;
 }
 
@@ -96,7 +96,9 @@ export function findLookups(
     const made = isMade ? [] : topological([whole], isThere).filter(isNew);
     const taken = nodes.map((node) => context.intern(ops.takeRows, [forms.get(node)!.g, whole]));
     const cost = [...made, ...taken].reduce((sum, expr) => sum + estimate(expr), 0);
-    const isLarge = made.some((expr) => denseBytes(expr) > maxBytes);
+    // Never larger than what the plan makes by itself of more rows than the table has.
+    const rows = nodes.reduce((sum, node) => sum + node.rows, 0);
+    const isLarge = rows < whole.rows && made.some((expr) => denseBytes(expr) > maxBytes);
     if (isLarge || cost > maxRatio * (history.spent(whole) + seconds)) {
       direct.set(whole, seconds);
       continue;

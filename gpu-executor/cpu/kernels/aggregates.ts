@@ -22,7 +22,7 @@ import {
   sum,
   sumSq,
 } from '../../../driver/operators/aggregates.js';
-import { type Kernel, type Reducer, referenceKernel } from './kernel.js';
+import type { Kernel, Reducer } from './kernel.js';
 
 /** Folds `count` contiguous cells. */
 type RangeFold = (data: Cells, from: number, count: number) => number;
@@ -81,6 +81,27 @@ const maxRange: RangeFold = (data, from, count) => {
     else if (Number.isNaN(cell)) return Number.NaN;
   }
   return best;
+};
+
+/** Of the first NaN, else of the first greatest cell. */
+const maxPosition: RangeFold = (data, from, count) => {
+  let best = from;
+  for (let i = from; i < from + count; i++) {
+    const cell = data[i]!;
+    if (cell > data[best]!) best = i;
+    else if (Number.isNaN(cell)) return i - from;
+  }
+  return best - from;
+};
+
+const minPosition: RangeFold = (data, from, count) => {
+  let best = from;
+  for (let i = from; i < from + count; i++) {
+    const cell = data[i]!;
+    if (cell < data[best]!) best = i;
+    else if (Number.isNaN(cell)) return i - from;
+  }
+  return best - from;
 };
 
 /** Four rows a turn: each total is read and written once for them, which takes half the time. */
@@ -188,6 +209,6 @@ export const aggregateKernels: readonly Kernel<Cells>[] = [
   columnKernel(colSumSqs, sumSqColumns, 0),
   columnKernel(colMins, minColumns, Number.POSITIVE_INFINITY),
   columnKernel(colMaxs, maxColumns, Number.NEGATIVE_INFINITY),
+  rowKernel(rowIndexMax, maxPosition),
+  rowKernel(rowIndexMin, minPosition),
 ];
-
-export const positionKernels = [rowIndexMax, rowIndexMin].map(referenceKernel);

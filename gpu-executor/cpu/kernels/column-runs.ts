@@ -16,14 +16,12 @@ import { exp } from '../../../driver/operators/cells.js';
 import { nonnegative, nonnegativeInto } from '../../../driver/operators/nonnegative.js';
 import { softmax, softmaxInto } from '../../../driver/operators/softmax.js';
 import { type CellLoop, fitsTiles } from '../simd/tiles.js';
-import { aggregateKernels, positionKernels } from './aggregates.js';
+import { aggregateKernels } from './aggregates.js';
 import { laneLoop } from './elementwise.js';
 import type { Kernel } from './kernel.js';
 import { widened } from './widened.js';
 
-const rowKernels = new Map(
-  [...aggregateKernels, ...positionKernels.map(widened)].map((kernel) => [kernel.op, kernel]),
-);
+const rowKernels = new Map(aggregateKernels.map((kernel) => [kernel.op, kernel]));
 
 const aggregateOf: { readonly [Fold in ColumnFold]: OpDef } = {
   sum: rowSums,

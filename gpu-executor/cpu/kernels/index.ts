@@ -5,7 +5,7 @@ import { encode } from '../../../driver/operators/encode.js';
 import { frame } from '../../../driver/operators/frame.js';
 import { ops } from '../../../driver/operators/index.js';
 import { mergeGroupGram } from '../../../driver/operators/merge-group-gram.js';
-import { aggregateKernels, positionKernels } from './aggregates.js';
+import { aggregateKernels } from './aggregates.js';
 import { bestColumnsKernel } from './best-columns.js';
 import { blockProductsKernel } from './block-products.js';
 import { columnMomentsKernel } from './column-moments.js';
@@ -68,7 +68,6 @@ const native: readonly Kernel<Cells>[] = [
 /** Kernels over float64. */
 const wide: readonly Kernel[] = [
   ...sourceKernels,
-  ...positionKernels,
   topKKernel,
   ...weightedKernels,
   ...reorganiseKernels,
