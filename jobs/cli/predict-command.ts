@@ -41,6 +41,7 @@ export async function predictCommand(
         ...(keep === undefined ? {} : { keep }),
         onEvent: (event) => {
           if (event.kind === 'engine') terminal.note(`engine: ${event.engine} (${event.reason})`);
+          if (event.kind === 'data') terminal.note(`data: bringing ${event.what} through npm`);
           if (event.kind === 'setup') terminal.note(event.what);
           if (event.kind === 'warning') terminal.note(`warning: ${event.message}`);
         },

@@ -19,6 +19,7 @@ import { dataBytes } from '../data-bytes.js';
 import { chooseEngine, DIALECT_ENGINES, type OpenSession, openSession } from '../engines.js';
 import { type ModelEncoding, modelEncoding } from '../model/encoding.js';
 import type { FoundModel } from '../model/read-model.js';
+import { localPath } from '../npm-data.js';
 import type { RunOptions } from '../runs/run-events.js';
 import { describeFor } from './check-data.js';
 import {
@@ -83,12 +84,16 @@ const SHOWN_ROWS = 20;
  */
 export async function predict(
   found: FoundModel,
-  path: string,
+  data: string,
   options: PredictOptions,
 ): Promise<Predicted> {
   const { model } = found;
   const { engine: wanted, signal, onEvent, reuse } = options;
   const start = performance.now();
+  const path = await localPath(data, {
+    signal,
+    onBring: (what) => onEvent?.({ kind: 'data', what }),
+  });
   const columns = outputColumns(model, options.outputs);
   const place = await placeOf(options.out);
   const dialect = model.features.find((feature) => feature.dialect !== undefined)?.dialect;

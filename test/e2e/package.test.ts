@@ -68,6 +68,7 @@ describe('the package', () => {
       'flights.yaml',
       'glosses.yaml',
       'late-flights.yaml',
+      'late-network.yaml',
       'late-svm.yaml',
       'nightly-flights.yaml',
       'nightly.yaml',
@@ -79,7 +80,12 @@ describe('the package', () => {
     assert.equal(answer('run', 'weather.yaml').best.metric, 'neg_log_loss');
     assert.equal(answer('plan', 'flights.yaml').rows, 3_000_000);
     assert.equal(answer('plan', 'glosses.yaml').rows, 21_810);
-    for (const job of ['late-flights.yaml', 'late-svm.yaml', 'delay-classes.yaml']) {
+    for (const job of [
+      'late-flights.yaml',
+      'late-network.yaml',
+      'late-svm.yaml',
+      'delay-classes.yaml',
+    ]) {
       assert.equal(answer('plan', job).rows, 10_000);
     }
     // Its data are in no npm package: it says how to bring them, and takes a table of their columns.
