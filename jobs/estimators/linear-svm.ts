@@ -42,7 +42,7 @@ export const linearSvm: RowEstimator = {
   link: () => 'margin',
   outputs: (_, classes) => (classes === 2 ? 1 : classes),
   reads: 'rows',
-  version: 4,
+  version: 5,
   solves: ({ loss }, size) => (loss === 'hinge' ? HINGE_SOLVER : solves(size, true)),
   ends: (params) => {
     const own = params as SvmParams;

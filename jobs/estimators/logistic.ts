@@ -43,7 +43,7 @@ export const logistic: RowEstimator = {
   link: (_, classes) => (classes === 2 ? 'logit' : 'softmax'),
   outputs: (_, classes) => (classes === 2 ? 1 : classes),
   reads: 'rows',
-  version: 2,
+  version: 3,
   solves: ({ penalty }, size) =>
     penalty === 'l1' || penalty === 'elasticnet' ? SPARSE_SOLVER : solves(size, true),
   ends: (params) => stepEnds(params as LogisticParams, ONE_CLASS),

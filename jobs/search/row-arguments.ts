@@ -50,9 +50,9 @@ export function rowData(given: FitMatrices, facts: Pick<RowData, 'classes' | 'mo
 
 /** Where a fit begins, the curvature there where that is known, and rows of fewer digits. */
 function beginning(given: FitMatrices): Pick<RowData, 'begin' | 'nearby' | 'single'> {
-  const { begin, nearForm: form, nearInverse: inverse, nearSpread: spread, single } = given;
+  const { begin, nearInverse: inverse, nearSpread: spread, nearWhole: whole, single } = given;
   const rows = single === undefined ? {} : { single };
   if (begin === undefined) return rows;
-  if (form === undefined) return { ...rows, begin };
-  return { ...rows, nearby: { start: begin, form, inverse: inverse!, spread: spread! } };
+  if (inverse === undefined) return { ...rows, begin };
+  return { ...rows, nearby: { start: begin, inverse, spread: spread!, whole: whole! } };
 }

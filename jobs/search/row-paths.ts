@@ -120,13 +120,13 @@ function curvatureOf(
   const mean = weights.reduce((sum, one) => sum.add(one)).div(weights.length);
   const values = models.map(({ params }) => params[number] as number).sort((a, b) => a - b);
   const middle = matrix(X.session, [[values[Math.floor(values.length / 2)]!]]);
-  const { narrow, form, inverse, spread } = curvature(all, mean, middle, shareOf(models));
+  const { narrow, inverse, spread, whole } = curvature(all, mean, middle, shareOf(models));
   return {
     // Kept in this order, each made of the one before.
     nearRows: { shared: narrow },
-    nearForm: { shared: form },
     nearInverse: { shared: inverse },
     nearSpread: { shared: spread },
+    nearWhole: { shared: whole },
   };
 }
 
@@ -201,7 +201,7 @@ export function singleOf(
   session: Evaluator,
   estimator: RowEstimator,
   models: readonly RowModel[],
-  { nearForm }: Hints,
+  { nearInverse }: Hints,
 ): Hints {
   const { rows, params, rung } = models[0]!;
   const { X, classes } = rows;
@@ -209,7 +209,7 @@ export function singleOf(
   const size = { rows: X.rows, columns: X.cols, outputs, models: models.length };
   // Of fits that are not at their end, it would show which passes they took.
   if (rung?.goesOn) return {};
-  const isLed = isLedBySingle(session, estimator, rows, params, size, nearForm !== undefined);
+  const isLed = isLedBySingle(session, estimator, rows, params, size, nearInverse !== undefined);
   return isLed ? { single: { shared: X.cast('float32') } } : {};
 }
 

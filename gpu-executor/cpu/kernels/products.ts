@@ -241,8 +241,8 @@ export type RowSum = (
 
 /**
  * Sums a product over rows: pieces of rows go round the lanes, each lane into sums of its own. Sums
- * are float64; those of a float32 piece are added to them before the lane's next piece, so that a
- * lane of one piece has no others, and one of none has nothing.
+ * are float64; those of float32 rows, a piece of them, are added to them before the lane's next
+ * piece, so that a lane of one piece has no others, and one of none has nothing.
  */
 export class RowSumReducer implements Reducer<Cells> {
   readonly #rows: number;
@@ -252,8 +252,8 @@ export class RowSumReducer implements Reducer<Cells> {
   readonly #lanes: number;
   /** By lane, once they are needed. */
   readonly #sums: (Float64Array | undefined)[] = [];
-  /** Of float32: by lane, the sums of its last piece. */
-  readonly #pieces: (Float32Array | undefined)[] = [];
+  /** Of float32: by lane, the sums of its last rows, and how many these are. */
+  readonly #pieces: { readonly sums: Float32Array; rows: number }[] = [];
   readonly #routines: Routines;
   readonly #step: RowSum;
   readonly #finish: ((sums: Cells, order: number) => void) | undefined;
@@ -308,16 +308,17 @@ export class RowSumReducer implements Reducer<Cells> {
       this.#sums[lane] ??= this.#newSums(inputs[0]!);
       return this.#step(inputs, start, rows, this.#sums[lane], this.#routines);
     }
-    const known = this.#pieces[lane];
-    const piece = known ?? (this.#zeros('float32') as Float32Array);
-    this.#pieces[lane] = piece;
-    if (known !== undefined) {
-      const sums = this.#sums[lane] ?? new Float64Array(piece.length);
-      this.#sums[lane] = sums;
-      addTo(sums, piece);
-      piece.fill(0);
+    this.#pieces[lane] ??= { sums: this.#zeros('float32') as Float32Array, rows: 0 };
+    const piece = this.#pieces[lane];
+    // Of blocks of few rows several are a piece: adding up takes as long as many rows of products.
+    if (piece.rows + rows > Math.max(rows, this.#pieceRows)) {
+      this.#sums[lane] ??= new Float64Array(piece.sums.length);
+      addTo(this.#sums[lane], piece.sums);
+      piece.sums.fill(0);
+      piece.rows = 0;
     }
-    return this.#step(inputs, start, rows, piece, this.#routines);
+    piece.rows += rows;
+    return this.#step(inputs, start, rows, piece.sums, this.#routines);
   }
 
   #newSums(first: DenseMatrix): Float64Array {
@@ -332,7 +333,7 @@ export class RowSumReducer implements Reducer<Cells> {
 
   result(): DenseMatrix {
     const known: Cells[] = this.#sums.filter((sums) => sums !== undefined).map(ownSums);
-    const all = [...known, ...this.#pieces.filter((piece) => piece !== undefined)];
+    const all = [...known, ...Object.values(this.#pieces).map(({ sums }) => sums)];
     const [out = new Float64Array(this.#rows * this.#cols), ...others] = all;
     for (const other of others) addTo(out, other);
     this.#finish?.(out, this.#cols);

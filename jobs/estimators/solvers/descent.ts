@@ -77,12 +77,10 @@ export function squared(size: number | Matrix): number | Matrix {
   return typeof size === 'number' ? size ** 2 : size.square();
 }
 
-/** Rough passes end where steps are so many times the tolerance: exact ones take the rest. */
-const ROUGH = 4;
-/** Of float32: smaller steps are its rounding. */
+/** Of float32: rough passes lead until steps are so small; smaller ones are its rounding. */
 const LEAST_ROUGH = 1e-5;
 /** So many rough passes in a row that bring steps no nearer are a sign of rounding. */
-const PATIENCE = 4;
+const PATIENCE = 8;
 const NEARER = 0.9;
 
 export async function descend(descent: DescentProblem): Promise<Minimum> {
@@ -115,9 +113,7 @@ async function roughly(
   start: LoopState,
 ): Promise<LoopState> {
   const { one, tolerance, maxIterations } = descent;
-  const wanted = (
-    typeof tolerance === 'number' ? one.mul(tolerance * ROUGH) : one.mul(tolerance.mul(ROUGH))
-  ).maximum(LEAST_ROUGH);
+  const wanted = one.mul(tolerance).maximum(LEAST_ROUGH);
   const begin = { ...start, best: one.div(0), idle: one.mul(0) };
   const next = ({ best, idle, ...at }: LoopState) => {
     const { state: own, last } = stepFrom({ ...descent, tolerance: wanted }, pass, at);

@@ -9,7 +9,10 @@ export interface SmoothLoss {
    * @shape z, y: [n, c] -> [n, c]
    */
   readonly bend?: (z: Matrix, y: Matrix) => Matrix;
-  /** Of losses that join columns, the second derivative by each alone. @shape as `bend` */
+  /**
+   * What curvature about z is guessed by, where that is not `bend`: of losses that join columns the
+   * second derivative by each alone. @shape as `bend`
+   */
   readonly ownBend?: (z: Matrix, y: Matrix) => Matrix;
   /** The z that is best for all rows together, by the mean of the target: [1, c]. */
   readonly best: (mean: Matrix) => Matrix;
@@ -32,6 +35,8 @@ export const squaredHinge: SmoothLoss = {
     return z.sub(sign).mul(2).mul(z.mul(sign).lt(1));
   },
   bend: (z, y) => z.mul(y.mul(2).sub(1)).lt(1).mul(2),
+  // Its mean over margins within a quarter: steps take rows across the edge.
+  ownBend: (z, y) => z.mul(y.mul(-4).add(2)).add(2.5).maximum(0).minimum(1).mul(2),
   best: (mean) => mean.mul(2).sub(1),
   curvature: (z) => z.mul(0).add(2),
 };

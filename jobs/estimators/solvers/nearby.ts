@@ -21,13 +21,14 @@ export interface Nearby {
   /** Where the fit begins: [design + 1, c]. */
   readonly start: Matrix;
   /**
-   * Hessians of the losses by output, in leading coordinates of the Gram matrix, and inverses of
-   * those of losses and penalty: [c q, q], float32.
+   * Inverses of the Hessians of losses and penalty by output, in leading coordinates of the Gram
+   * matrix: [c q, q], float32.
    */
-  readonly form: Matrix;
   readonly inverse: Matrix;
   /** What the diagonal of the losses' Hessians is without them, in all coordinates: [p, c]. */
   readonly spread: Matrix;
+  /** The squared size of the beginnings by output, in the norm of the Hessian: [1, c]. */
+  readonly whole: Matrix;
 }
 
 export interface Curvature extends Omit<Nearby, 'start'> {
@@ -64,6 +65,13 @@ export function curvatureAt(
   const narrow = decided(at.weights(one)).cast('float32');
   const z = decided(weights);
   const bends = (loss.ownBend ?? loss.bend)!(z, target).mul(weight);
+  const own = at.point(weights).mul(at.isColumn);
+  const whole = decided(at.weights(own))
+    .square()
+    .mul((loss.bend ?? loss.ownBend)!(z, target).mul(weight))
+    .colSums()
+    .mul(share)
+    .add(own.mul(at.penalty(own)).colSums().mul(l2));
   const sums = bends.colSums();
   const chance = bends.mul(ROWS_A_COLUMN * size).div(sums);
   const isTaken = rand(X.session, X.rows, 1, { seed: SEED }).lt(chance);
@@ -71,17 +79,17 @@ export function curvatureAt(
   const form = narrow.weightedGram(taken.cast('float32'));
   const penalty = leading(at.penalties, size).mul(l2).cast('float32');
   const inverses = Array.from({ length: weights.cols }, (_, c) => {
-    const own = form.slice([c * size, (c + 1) * size]);
-    const diagonal = own
+    const block = form.slice([c * size, (c + 1) * size]);
+    const diagonal = block
       .diag()
       .mul(1 + FLOOR)
       .add(penalty);
-    const penalised = own.addDiag(diagonal.sub(own.diag()).add(diagonal.eq(0)));
+    const penalised = block.addDiag(diagonal.sub(block.diag()).add(diagonal.eq(0)));
     return penalised.solve(eye(X.session, size, { dtype: 'float32' }), { assume: 'spd' });
   });
   const [first, ...others] = inverses;
   const spread = at.squares.matmul(sums.mul(share));
-  return { narrow, form, inverse: first!.rbind(...others), spread };
+  return { narrow, inverse: first!.rbind(...others), spread, whole };
 }
 
 /** Of coordinates, which lie in order of their size, the first and the last, a free intercept's. */

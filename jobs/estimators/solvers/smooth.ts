@@ -153,7 +153,7 @@ function gradientFit(
   const hessian = known.maximum(Number.MIN_VALUE ** 0.5);
   const wide = wideHessian(fit, at, hessian);
   const sizes = start.measured.mul(at.penalties).mul(l2);
-  const near = rows.nearby && nearbyGuess(rows.nearby, start.start, sizes, start.measured, joint);
+  const near = rows.nearby && nearbyGuess(rows.nearby, sizes, joint);
   return minimise({
     ...start,
     gradient: gradientOf(rows.X),
@@ -165,24 +165,19 @@ function gradientFit(
   });
 }
 
-/** Pairs that are kept beside curvature that is taken over: more took as many passes. */
-const NEAR_MEMORY = 3;
+/** Pairs that are kept beside curvature that is taken over: three took as many passes. */
+const NEAR_MEMORY = 1;
 
-/** The curvature that is taken over; the size of the point is that of where the fit begins. */
+/** The curvature that is taken over; the size of the point is that of where fits begin. */
 function nearbyGuess(
-  { form, inverse, spread }: Nearby,
-  begin: Matrix,
+  { inverse, spread, whole }: Nearby,
   penalty: Matrix,
-  measured: Matrix,
   joint: boolean,
 ): Pick<SmoothProblem, 'inverse' | 'whole' | 'memory'> {
   const bends = spread.add(penalty);
-  const own = begin.mul(measured);
-  const curved = nearbyProduct(form, own, (v, rows) => v.mul(spread.slice(rows)));
-  const sizes = own.mul(curved.add(own.mul(penalty)));
   return {
     inverse: (slope) => nearbyProduct(inverse, slope, (v, rows) => v.div(bends.slice(rows))),
-    whole: joint ? sizes.sum().asMatrix() : sizes.colSums(),
+    whole: joint ? whole.sum().asMatrix() : whole,
     memory: NEAR_MEMORY,
   };
 }
