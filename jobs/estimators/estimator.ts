@@ -249,6 +249,8 @@ export interface RowData {
   readonly begin?: Matrix;
   /** X in float32, of which solvers may make passes that lead to where X itself decides. */
   readonly single?: Matrix;
+  /** The same in the coordinates of solvers that follow others, where these are of all models. */
+  readonly turned?: Matrix;
 }
 
 /**

@@ -49,9 +49,16 @@ export function rowData(given: FitMatrices, facts: Pick<RowData, 'classes' | 'mo
 }
 
 /** Where a fit begins, the curvature there where that is known, and rows of fewer digits. */
-function beginning(given: FitMatrices): Pick<RowData, 'begin' | 'nearby' | 'single'> {
-  const { begin, nearInverse: inverse, nearSpread: spread, nearWhole: whole, single } = given;
-  const rows = single === undefined ? {} : { single };
+function beginning(given: FitMatrices): Pick<RowData, 'begin' | 'nearby' | 'single' | 'turned'> {
+  const {
+    begin,
+    nearInverse: inverse,
+    nearSpread: spread,
+    nearWhole: whole,
+    single,
+    turned,
+  } = given;
+  const rows = { ...(single && { single }), ...(turned && { turned }) };
   if (begin === undefined) return rows;
   if (inverse === undefined) return { ...rows, begin };
   return { ...rows, nearby: { start: begin, inverse, spread: spread!, whole: whole! } };

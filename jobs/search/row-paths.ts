@@ -120,10 +120,10 @@ function curvatureOf(
   const mean = weights.reduce((sum, one) => sum.add(one)).div(weights.length);
   const values = models.map(({ params }) => params[number] as number).sort((a, b) => a - b);
   const middle = matrix(X.session, [[values[Math.floor(values.length / 2)]!]]);
-  const { narrow, inverse, spread, whole } = curvature(all, mean, middle, shareOf(models));
+  const { turned, inverse, spread, whole } = curvature(all, mean, middle, shareOf(models));
   return {
     // Kept in this order, each made of the one before.
-    nearRows: { shared: narrow },
+    nearRows: { shared: turned },
     nearInverse: { shared: inverse },
     nearSpread: { shared: spread },
     nearWhole: { shared: whole },
@@ -201,7 +201,7 @@ export function singleOf(
   session: Evaluator,
   estimator: RowEstimator,
   models: readonly RowModel[],
-  { nearInverse }: Hints,
+  { nearInverse, nearRows }: Hints,
 ): Hints {
   const { rows, params, rung } = models[0]!;
   const { X, classes } = rows;
@@ -210,7 +210,11 @@ export function singleOf(
   // Of fits that are not at their end, it would show which passes they took.
   if (rung?.goesOn) return {};
   const isLed = isLedBySingle(session, estimator, rows, params, size, nearInverse !== undefined);
-  return isLed ? { single: { shared: X.cast('float32') } } : {};
+  if (!isLed) return {};
+  // Standardised columns are those of a model's own training rows, and no others'.
+  return nearRows && !rows.training.standardize
+    ? { turned: nearRows }
+    : { single: { shared: X.cast('float32') } };
 }
 
 /** Whether passes over float32 rows lead fits of this size. @param isBegun as `startsInSingle` */

@@ -112,8 +112,8 @@ export function followsCheaper(size: FitSize, steps: number, isBegun: boolean): 
   const summed = Math.min(rows, ROWS_A_COLUMN * leading) + 2.5 * leading;
   const curvature = (outputs * leading ** 2 * summed) / FLOAT32_RATE;
   const after = (steps - (isBegun ? 0 : 1)) * (FOLLOWING_PASSES * pass + curvature);
-  // The coordinates, and the rows in the leading ones, which all curvature is made of.
-  const once = (9 * d ** 3) / GRAM_RATE + (2 * rows * d * leading) / PRODUCT_RATE;
+  // The coordinates, and the rows in them, which all curvature is made of.
+  const once = (9 * d ** 3) / GRAM_RATE + (2 * rows * d ** 2) / PRODUCT_RATE;
   return first + once + after < atOnce * (outputs > 1 ? CLASSES_SHARE : 1);
 }
 

@@ -32,8 +32,8 @@ export interface Nearby {
 }
 
 export interface Curvature extends Omit<Nearby, 'start'> {
-  /** The rows in leading coordinates, which curvature everywhere is made of: [n, q], float32. */
-  readonly narrow: Matrix;
+  /** The rows in coordinates, which curvature everywhere is made of: [n, p], float32. */
+  readonly turned: Matrix;
 }
 
 const SEED = 20_261_130;
@@ -60,18 +60,17 @@ export function curvatureAt(
 ): Curvature {
   const { X } = rows;
   const decided = rowDecisions(rows);
-  const size = leadingOf(at.squares.rows);
-  const one = leading(eye(X.session, at.squares.rows), size).t();
-  const narrow = decided(at.weights(one)).cast('float32');
+  const all = at.squares.rows;
+  const size = leadingOf(all);
+  const turned = decided(at.weights(eye(X.session, all))).cast('float32');
+  const narrow =
+    size === all ? turned : turned.slice(null, [0, size - 1]).cbind(turned.slice(null, all - 1));
   const z = decided(weights);
   const bends = (loss.ownBend ?? loss.bend)!(z, target).mul(weight);
+  const exact = (loss.bend ?? loss.ownBend)!(z, target).mul(weight);
   const own = at.point(weights).mul(at.isColumn);
-  const whole = decided(at.weights(own))
-    .square()
-    .mul((loss.bend ?? loss.ownBend)!(z, target).mul(weight))
-    .colSums()
-    .mul(share)
-    .add(own.mul(at.penalty(own)).colSums().mul(l2));
+  const squares = decided(at.weights(own)).square().mul(exact).colSums().mul(share);
+  const whole = squares.add(own.mul(at.penalty(own)).colSums().mul(l2));
   const sums = bends.colSums();
   const chance = bends.mul(ROWS_A_COLUMN * size).div(sums);
   const isTaken = rand(X.session, X.rows, 1, { seed: SEED }).lt(chance);
@@ -89,7 +88,7 @@ export function curvatureAt(
   });
   const [first, ...others] = inverses;
   const spread = at.squares.matmul(sums.mul(share));
-  return { narrow, inverse: first!.rbind(...others), spread, whole };
+  return { turned, inverse: first!.rbind(...others), spread, whole };
 }
 
 /** Of coordinates, which lie in order of their size, the first and the last, a free intercept's. */

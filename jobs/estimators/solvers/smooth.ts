@@ -23,7 +23,10 @@ import { columnProducts, type Ended, stepTolerance, wideRows } from './row-fit.j
 import { encodedGram, productsOf, rowDecisions } from './row-products.js';
 
 export interface SmoothFit {
-  readonly rows: Pick<RowData, 'X' | 'design' | 'models' | 'nearby' | 'begin' | 'single'>;
+  readonly rows: Pick<
+    RowData,
+    'X' | 'design' | 'models' | 'nearby' | 'begin' | 'single' | 'turned'
+  >;
   /** Column by column what its decision value is held to: [n, c]. */
   readonly target: Matrix;
   /** s, 0 for rows that are not training rows: [n, 1] or [n, c]. */
@@ -142,22 +145,34 @@ function gradientFit(
   { known, ...start }: Start,
 ): Promise<Minimum> {
   const { rows, target, weight, loss, l2, joint = false } = fit;
-  const gradientOf =
-    (X: Matrix) =>
-    (v: Matrix): Matrix => {
-      const [own, weighs] = [target.cast(X.dtype), weight.cast(X.dtype)];
-      const slopes = (z: Matrix) => ({ slopes: loss.slope(z, own).mul(weighs) });
-      const gradient = rowGradient({ ...rows, X }, slopes)(at.weights(v)).slopes;
-      return at.gradient(gradient).add(at.penalty(v).mul(l2));
-    };
+  const gradientBy = (
+    X: Matrix,
+    decided: (v: Matrix) => Matrix,
+    summed: (slopes: Matrix) => Matrix,
+  ) => {
+    const [own, weighs] = [target.cast(X.dtype), weight.cast(X.dtype)];
+    return (v: Matrix): Matrix =>
+      summed(loss.slope(decided(v), own).mul(weighs)).add(at.penalty(v).mul(l2));
+  };
+  const ofColumns = (X: Matrix) => {
+    const own = { ...rows, X };
+    const decided = rowDecisions(own);
+    const summed = (slopes: Matrix): Matrix => at.gradient(productsOf(own, slopes));
+    return gradientBy(X, (v) => decided(at.weights(v)), summed);
+  };
+  const ofCoordinates = (Z: Matrix) => {
+    const summed = (slopes: Matrix): Matrix => Z.t().matmul(slopes).cast('float64');
+    return gradientBy(Z, (v) => Z.matmul(v.cast(Z.dtype)), summed);
+  };
   const hessian = known.maximum(Number.MIN_VALUE ** 0.5);
   const wide = wideHessian(fit, at, hessian);
   const sizes = start.measured.mul(at.penalties).mul(l2);
+  const rough = rows.turned ? ofCoordinates(rows.turned) : rows.single && ofColumns(rows.single);
   const near = rows.nearby && nearbyGuess(rows.nearby, sizes, joint);
   return minimise({
     ...start,
-    gradient: gradientOf(rows.X),
-    ...(rows.single && !wide ? { rough: gradientOf(rows.single) } : {}),
+    gradient: ofColumns(rows.X),
+    ...(rough && !wide ? { rough } : {}),
     hessian,
     joint,
     ...near,

@@ -148,3 +148,21 @@ describe('moments of columns as they were read', () => {
     assert.deepEqual(await beside.result(), await whole.result());
   });
 });
+
+describe('sums of products of float32 rows', () => {
+  it('are float64 beyond a piece, however few rows a block has', async () => {
+    const [blockRows, blocks, cell] = [500, 60, 1001];
+    const block = (value: number) => dense(blockRows, 1, new Float32Array(blockRows).fill(value));
+    const inputs = [block(1), block(cell)];
+    for (const parallel of [false, true]) {
+      const out = { rows: 1, cols: 1, dtype: 'float32' } as const;
+      const call = { inputs, attrs: { transposeA: true }, out, parallel };
+      const reducer = kernelOf.get('matmul')!.reducer!(call, { blas: blases.native, allocate });
+      for (let i = 0; i < blocks; i++) {
+        await reducer.add(inputs, { rowOffset: i * blockRows, rows: blockRows });
+      }
+      // In float32 odd multiples of the cell are rounded from 2^24 on.
+      assert.equal((await reducer.result()).data[0], blockRows * blocks * cell);
+    }
+  });
+});

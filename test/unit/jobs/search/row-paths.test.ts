@@ -80,7 +80,13 @@ const cases: readonly Case[] = [
   { name: 'margins', estimator: linearSvm, classes: 3, metric: 'accuracy' },
 ];
 
-const SOFTMAX = { estimator: logistic, metric: 'neg_log_loss', far: 0, scale: 1 } as const;
+const SOFTMAX = {
+  estimator: logistic,
+  metric: 'neg_log_loss',
+  far: 0,
+  scale: 1,
+  standardize: false,
+} as const;
 
 describe('paths of fits', () => {
   let cpu: Awaited<ReturnType<typeof createCpuBackend>>;
@@ -120,9 +126,10 @@ describe('paths of fits', () => {
     ...withPaths(estimator, true),
     startsInSingle: () => isLed,
   });
-  for (const { name, estimator, metric, far, scale } of [
+  for (const { name, estimator, metric, far, scale, standardize } of [
     { name: 'softmax', ...SOFTMAX },
     { name: 'margins', ...SOFTMAX, estimator: linearSvm, metric: 'accuracy' as const },
+    { name: 'standardised', ...SOFTMAX, standardize: true },
     { name: 'columns that float32 tells little of', ...SOFTMAX, far: 1e6 },
     { name: 'columns beyond float32', ...SOFTMAX, scale: 1e39 },
   ]) {
@@ -134,7 +141,7 @@ describe('paths of fits', () => {
           ...{ ...rest, X: X.mul(scale).add(far), estimator: ledBy(estimator, isLed) },
           grid: { C: [0.1, 3].map((C) => C / scale ** 2) },
           cv: { folds: 3, shuffle: false },
-          ...{ params: TIGHT, scoring: [metric], refit: false },
+          ...{ params: TIGHT, scoring: [metric], refit: false, standardize },
         });
         const { passes } = session.statistics;
         return { scores: trials.map(({ meanScore }) => meanScore[metric]!), warnings, passes };
