@@ -11,6 +11,7 @@ import { cleaningSearch } from './cleaning-search.js';
 import { deviceChains } from './device-chains.js';
 import { deviceGpu } from './device-gpu.js';
 import { deviceMemory } from './device-memory.js';
+import { deviceNetwork } from './device-network.js';
 import { deviceProducts } from './device-products.js';
 import { deviceSearch } from './device-search.js';
 import { deviceStream } from './device-stream.js';
@@ -103,6 +104,7 @@ export const benches: readonly Bench[] = [
   deviceMemory,
   deviceSearch,
   deviceChains,
+  deviceNetwork,
   deviceProducts,
   deviceGpu,
   deviceStream,

@@ -11,6 +11,7 @@ import { ExecutionError } from '../driver/errors.js';
 import { type BenchDevice, benchDevice } from './bench-device.js';
 import { deviceChains } from './device-chains.js';
 import { deviceMemory } from './device-memory.js';
+import { deviceNetwork } from './device-network.js';
 import { deviceProducts } from './device-products.js';
 import { deviceSearch } from './device-search.js';
 import { deviceStream } from './device-stream.js';
@@ -21,7 +22,8 @@ import { repoRoot } from './paths.js';
 const SUITES_LIMIT_MS = 150_000;
 /** Suites that a device runs; others compile for one, or emulate one. */
 const SUITES = [
-  ...(['hardware', 'kernels', 'backend', 'peers', 'streams', 'memory', 'jobs', 'opencl'] as const),
+  ...(['hardware', 'kernels', 'backend', 'networks', 'peers', 'streams', 'memory'] as const),
+  ...(['jobs', 'opencl'] as const),
 ] as const;
 const QUICK_SUITES = ['kernels', 'memory'] as const;
 
@@ -51,7 +53,8 @@ export const deviceGpu: Bench = {
       const all = ['dist/test/conformance/**/*.test.js', ...grep];
       await part('conformance', () => suitesPass(recorder, 'conformance', device, all));
     }
-    for (const bench of [deviceProducts, deviceSearch, deviceMemory, deviceChains, deviceStream]) {
+    const benches = [deviceProducts, deviceNetwork, deviceSearch, deviceMemory];
+    for (const bench of [...benches, deviceChains, deviceStream]) {
       await part(bench.name, async () => {
         const own = new Recorder(bench.name);
         try {

@@ -2,15 +2,18 @@
  * A loop of a traced program, for all models of a stack: each iteration is one plan for the models
  * that go on. Invariants: a model's state is the one of the step that said it is done, whatever the
  * others go on to; done models leave the stack once they are many enough to pay for it; expressions
- * do not grow with the iterations but where state is too large to be brought to the host. A model
+ * do not grow with the iterations but where state is too large to be brought to the host. State that
+ * a device makes stays there from step to step, and comes to the host when a model is done. A model
  * whose loop was asked for before begins where it stood then.
  */
 
+import { BackendLostError } from '../errors.js';
+import type { BatchValue } from '../ir/batch-rule.js';
 import { cellBytes } from '../ir/dtype.js';
 import type { Evaluator, LoopTurns } from '../ir/evaluator.js';
-import { type Expr, topological } from '../ir/expr.js';
+import type { Expr } from '../ir/expr.js';
 import type { LoopEnd, LoopIdentity } from '../ir/loop-end.js';
-import { type DenseMatrix, heldCells } from '../ir/value.js';
+import type { DenseMatrix, Value } from '../ir/value.js';
 import { matrix } from '../matrix/create.js';
 import type { Matrix } from '../matrix/matrix.js';
 import {
@@ -22,6 +25,15 @@ import {
   type LoopStep,
 } from './iterate.js';
 import { loopForm } from './loop-form.js';
+import {
+  type HeldValues,
+  heldOf,
+  lostPlaces,
+  ResidentColumns,
+  StateMemory,
+  type StateValues,
+  substituted,
+} from './loop-state.js';
 import { HostColumns, type ModelValues, NodeValues, type Pieces } from './model-values.js';
 import type { StackRun } from './stack-run.js';
 import { slotLeaf } from './trace.js';
@@ -32,16 +44,15 @@ const PLANNED_STEPS = 3;
 /** Models leave a stack when fewer than this share of it go on. */
 const COMPACT_SHARE = 0.875;
 
-/** The state of the models of a stack, by place in it. */
-type StateValues = HostColumns | NodeValues;
-
 /** What runs in a step of these models. */
 interface CompiledStep {
   readonly models: readonly number[];
-  /** What the state stands as. */
-  readonly slots: readonly Expr[];
-  /** The next state, then whether it is the last. */
+  /** What the state stands as; absent for what no step changes. */
+  readonly slots: readonly (Expr | undefined)[];
+  /** The next state where a step changes it, then whether it is the last. */
   readonly roots: readonly Expr[];
+  /** Roots that may be left on the device that makes them. */
+  readonly stays: ReadonlySet<Expr>;
   /** Of each, whether its cells are the loop's alone. */
   readonly isOwn: readonly boolean[];
   /** A singular matrix may give NaN. */
@@ -67,9 +78,12 @@ export class StackLoop<S extends LoopState> {
   /** The traced step: the next state, then whether it is the last. */
   readonly #step: readonly Expr[];
   readonly #isLarge: readonly boolean[];
+  /** Parts of the state that a step changes; the others are as they begin. */
+  readonly #changed: readonly number[];
   readonly #maxIterations: number;
-  /** Memory of state that nobody but this loop holds. */
-  readonly #own = new Set<ArrayBufferLike>();
+  readonly #memory: StateMemory;
+  /** State has been left on a device. */
+  #hasLeft = false;
 
   constructor(
     run: StackRun,
@@ -80,6 +94,7 @@ export class StackLoop<S extends LoopState> {
     this.#maxIterations = maxIterations;
     this.#run = run;
     this.#session = run.session;
+    this.#memory = new StateMemory(run.session);
     this.#names = Object.keys(start);
     this.#start = this.#names.map((name) => start[name]!.expr);
     // Later states may have other zeros.
@@ -90,12 +105,24 @@ export class StackLoop<S extends LoopState> {
     const next = step(Object.fromEntries(placed) as unknown as S);
     checkStep(start, next);
     this.#step = [...this.#names.map((name) => next.state[name]!.expr), next.done.expr];
+    this.#changed = [...this.#names.keys()].filter((i) => this.#step[i] !== this.#leaves[i]!.expr);
     this.#isLarge = this.#start.map(
       (expr) => expr.rows * expr.cols * cellBytes(expr) * run.models.length > hostBytes,
     );
   }
 
   async run(): Promise<LoopResult<S>> {
+    try {
+      return await this.#taken(true);
+    } catch (error) {
+      // What was left on the device that is lost is made again, from the beginning.
+      if (!(error instanceof BackendLostError) || !this.#hasLeft) throw error;
+      return this.#taken(false);
+    }
+  }
+
+  /** @param mayLeave state may stay on a device between steps */
+  async #taken(mayLeave: boolean): Promise<LoopResult<S>> {
     const maxIterations = this.#maxIterations;
     const begun = performance.now();
     const { models, lost } = this.#run;
@@ -103,13 +130,14 @@ export class StackLoop<S extends LoopState> {
     const known = await this.#known(loops);
     const iterations = Float64Array.from(models, (k) => known[k]?.iterations ?? 0);
     const finished = Float64Array.from(models, (k) => (known[k]?.isFinished ? 1 : 0));
-    let state = await this.#begin(known);
-    const ends = state.map((values) => values.toEnd());
+    const start = await this.#begin(known);
+    const ends = start.map((values) => values.toEnd());
     const isGoing = (model: number): boolean =>
       finished[model] === 0 && iterations[model]! < maxIterations && !lost.has(model);
     // Those lost before the loop, or with nothing left to do, have the state it begins with.
     const still = models.filter((model) => !isGoing(model));
-    for (const [i, end] of ends.entries()) end.set(still, state[i]!, still);
+    for (const [i, end] of ends.entries()) end.set(still, start[i]!, still);
+    let state: readonly StateValues[] = start;
     let going = models.filter(isGoing);
     let compiled: CompiledStep | undefined;
     try {
@@ -118,12 +146,13 @@ export class StackLoop<S extends LoopState> {
         if (compiled === undefined || going.length < COMPACT_SHARE * standing.length) {
           if (going.length < standing.length) {
             const places = going.map((model) => standing.indexOf(model));
-            const fewer = state.map((values) => values.pick(places));
-            this.#letGo(state, fewer);
+            const held = await heldOf(state);
+            const fewer = held.map((values) => values.pick(places));
+            this.#memory.letGo(state, fewer, (i) => this.#changed.includes(i));
             state = fewer;
           }
           if (compiled?.turns) compiled.turns.end();
-          compiled = this.#compile(going, state);
+          compiled = this.#compile(going, state, mayLeave);
         }
         const most = Math.min(...going.map((model) => maxIterations - iterations[model]!));
         const { next, done, steps } = await this.#goOn(compiled, state, going, most);
@@ -140,11 +169,15 @@ export class StackLoop<S extends LoopState> {
           ended.push(model);
           places.push(place);
         }
-        for (const [i, end] of ends.entries()) end.set(ended, state[i]!, places);
+        if (ended.length > 0) {
+          const held = await heldOf(state);
+          for (const [i, end] of ends.entries()) end.set(ended, held[i]!, places);
+        }
         going = going.filter(isGoing);
       }
     } finally {
       if (compiled?.turns) compiled.turns.end();
+      this.#memory.release(state, []);
     }
     const waited = (performance.now() - begun) / 1000;
     for (const k of models) {
@@ -179,7 +212,7 @@ export class StackLoop<S extends LoopState> {
   }
 
   /** The state before the first step that is to be taken. */
-  async #begin(known: readonly (LoopEnd | undefined)[]): Promise<StateValues[]> {
+  async #begin(known: readonly (LoopEnd | undefined)[]): Promise<HeldValues[]> {
     const { models } = this.#run;
     const fresh = models.filter((k) => known[k] === undefined);
     const begun = fresh.length === 0 ? [] : await this.#beginOf(fresh);
@@ -191,7 +224,7 @@ export class StackLoop<S extends LoopState> {
   }
 
   /** The state that models start with. */
-  async #beginOf(models: readonly number[]): Promise<StateValues[]> {
+  async #beginOf(models: readonly number[]): Promise<HeldValues[]> {
     const small = this.#start.filter((_, i) => !this.#isLarge[i]);
     const onHost = small.length === 0 ? [] : await this.#run.onHost(small, models);
     const transform = this.#run.transform(models);
@@ -203,7 +236,7 @@ export class StackLoop<S extends LoopState> {
   }
 
   /** The state of all models, from that of each. */
-  #joined(at: number, parts: readonly LoopEnd['state'][number][]): StateValues {
+  #joined(at: number, parts: readonly LoopEnd['state'][number][]): HeldValues {
     const isCells = parts.every((part): part is DenseMatrix => !('of' in part));
     if (isCells) return HostColumns.beside(this.#session, parts);
     const exprs = parts.map((part) => {
@@ -213,19 +246,40 @@ export class StackLoop<S extends LoopState> {
     return new NodeValues(this.#session, 'columns', all, this.#leaves[at]!.cols);
   }
 
-  #compile(models: readonly number[], state: readonly StateValues[]): CompiledStep {
+  #compile(
+    models: readonly number[],
+    state: readonly StateValues[],
+    mayLeave: boolean,
+  ): CompiledStep {
+    const places = models.map((_, place) => place);
     const slots = state.map(({ dtype }, i) => {
+      if (!this.#changed.includes(i)) return undefined;
       const { rows, cols } = this.#leaves[i]!;
       return slotLeaf(this.#session, { rows, cols: cols * models.length, dtype });
     });
-    const standing = this.#leaves.map(
-      ({ expr }, i) => [expr, { layout: 'columns', expr: slots[i]! }] as const,
-    );
+    const standing = this.#leaves.map(({ expr }, i) => {
+      const slot = slots[i];
+      // What stays as it is has no copies of its own in each step.
+      const constant = (): BatchValue => (state[i] as HeldValues).of(places);
+      return [expr, slot ? { layout: 'columns' as const, expr: slot } : constant()] as const;
+    });
     const transform = this.#run.transform(models, new Map(standing));
-    const roots = this.#step.map((expr) => transform.columns(transform.valueOf(expr)));
+    const columns = (expr: Expr): Expr => transform.columns(transform.valueOf(expr));
+    const roots = [
+      ...this.#changed.map((i) => columns(this.#step[i]!)),
+      columns(this.#step.at(-1)!),
+    ];
     const isPassing = !this.#isLarge.includes(true);
-    const isOwn = roots.map((root) => isPassing && this.#session.makesAnew?.(root, slots) === true);
-    return { models, slots, roots, isOwn, mayLose: transform.factorises, planned: 0 };
+    const known = slots.filter((slot) => slot !== undefined);
+    const isOwn = this.#step.map((_, i) => {
+      const root = i < state.length ? this.#changed.indexOf(i) : roots.length - 1;
+      return isPassing && root >= 0 && this.#session.makesAnew?.(roots[root]!, known) === true;
+    });
+    const { factorises: mayLose } = transform;
+    // Whether a model is lost is seen in its cells.
+    const isLeft = mayLeave && isPassing && !mayLose;
+    const stays = isLeft ? roots.slice(0, -1).filter((root) => !root.isDeterministic) : [];
+    return { models, slots, roots, stays: new Set(stays), isOwn, mayLose, planned: 0 };
   }
 
   /**
@@ -245,12 +299,15 @@ export class StackLoop<S extends LoopState> {
     if (!turns) {
       const taken = await this.#take(compiled, state);
       compiled.planned++;
-      this.#letGo(state, [...taken.next, taken.done], (i) => compiled.isOwn[i] === true);
+      const isOwn = (i: number): boolean => compiled.isOwn[i] === true;
+      this.#memory.letGo(state, [...taken.next, taken.done], isOwn);
       return { ...taken, steps: 1 };
     }
-    const [done, ...next] = [turns.values.at(-1)!, ...turns.values.slice(0, -1)].map(
-      (value, i) => new HostColumns(this.#session, value, i === 0 ? 1 : this.#leaves[i - 1]!.cols),
-    ) as [HostColumns, ...HostColumns[]];
+    const done = new HostColumns(this.#session, turns.values.at(-1)!, 1);
+    const next = [...state];
+    for (const [root, i] of this.#changed.entries()) {
+      next[i] = new HostColumns(this.#session, turns.values[root]!, this.#leaves[i]!.cols);
+    }
     const ends = new Set(going);
     const places = compiled.models.flatMap((model, place) => (ends.has(model) ? [place] : []));
     let steps = 0;
@@ -260,73 +317,59 @@ export class StackLoop<S extends LoopState> {
       if (places.some((place) => done.value.data[place] !== 0)) return true;
       return compiled.mayLose && lostPlaces(next, done).size > 0;
     });
-    this.#letGo(state, next, () => false);
+    this.#memory.letGo(state, next, () => false);
     return { next, done, steps };
   }
 
   #turnsOf({ slots, roots }: CompiledStep, state: readonly StateValues[]): LoopTurns | undefined {
-    if (!state.every((values) => values instanceof HostColumns)) return undefined;
-    const given = new Map(slots.map((slot, i) => [slot, state[i]!.value]));
+    const given = new Map<Expr, DenseMatrix>();
+    for (const i of this.#changed) {
+      const values = state[i]!;
+      if (!(values instanceof HostColumns)) return undefined;
+      given.set(slots[i]!, values.value);
+    }
     return this.#session.loopTurns?.(roots, given);
   }
 
   /** A step from this state. */
   async #take(
-    { models, slots, roots }: CompiledStep,
+    { models, slots, roots, stays }: CompiledStep,
     state: readonly StateValues[],
   ): Promise<Taken> {
     const session = this.#session;
-    const isLarge = (at: number): boolean => this.#isLarge[at] === true;
+    const changed = this.#changed;
+    const isLarge = (root: number): boolean => this.#isLarge[changed[root]!] === true;
     let exprs = roots;
-    let values: DenseMatrix[];
+    let values: Value[];
     if (session.evaluateWith !== undefined && !this.#isLarge.includes(true)) {
-      const cells = state.map((columns) => (columns as HostColumns).value);
-      const given = new Map(slots.map((slot, i) => [slot, cells[i]!]));
-      values = (await session.evaluateWith(roots, given)) as DenseMatrix[];
+      const standing = (i: number): Value => (state[i] as HostColumns | ResidentColumns).value;
+      const given = new Map(changed.map((i) => [slots[i]!, standing(i)]));
+      values = await session.evaluateWith(roots, given, stays);
     } else {
       const places = models.map((_, place) => place);
-      exprs = substituted(
-        session,
-        roots,
-        slots,
-        state.map((one) => one.of(places).expr),
-      );
+      const standing = changed.map((i) => {
+        return [slots[i]!, (state[i] as HeldValues).of(places).expr] as const;
+      });
+      exprs = substituted(session, roots, new Map(standing));
       const small = exprs.filter((_, i) => !isLarge(i));
       const large = exprs.filter((_, i) => isLarge(i));
       // In one turn, so that they share a plan.
       const kept = large.length > 0 ? session.persist?.(large) : undefined;
-      values = (await session.evaluate(small)) as DenseMatrix[];
+      values = await session.evaluate(small);
       await kept;
     }
-    const next = this.#leaves.map(({ cols }, i): StateValues => {
-      if (isLarge(i)) return new NodeValues(session, 'columns', exprs[i]!, cols);
-      return new HostColumns(session, values.shift()!, cols);
-    });
-    return { next, done: new HostColumns(session, values[0]!, 1) };
-  }
-
-  /**
-   * Cells of the state before are for the results to come, where nobody else holds them.
-   * @param isOwn of the next ones, whether nobody else holds them; default: they are copies
-   */
-  #letGo(
-    before: readonly StateValues[],
-    next: readonly StateValues[],
-    isOwn: (at: number) => boolean = () => true,
-  ): void {
-    const known = new Set(before.map(bufferOf));
-    const still = new Set(next.map(bufferOf));
-    for (const values of before) {
-      const buffer = bufferOf(values);
-      if (buffer === undefined || still.has(buffer) || !this.#own.delete(buffer)) continue;
-      this.#session.recycle?.((values as HostColumns).value);
+    const next = [...state];
+    for (const [root, i] of changed.entries()) {
+      const { cols } = this.#leaves[i]!;
+      const value = isLarge(root) ? undefined : values.shift()!;
+      if (value === undefined) next[i] = new NodeValues(session, 'columns', exprs[root]!, cols);
+      else if (value.kind === 'dense') next[i] = new HostColumns(session, value, cols);
+      else next[i] = new ResidentColumns(session, value, cols);
+      this.#hasLeft ||= value?.kind === 'handle';
     }
-    // Cells that were there before are whose they were.
-    for (const [i, values] of next.entries()) {
-      const buffer = bufferOf(values);
-      if (buffer === undefined || known.has(buffer)) continue;
-      if (isOwn(i)) this.#own.add(buffer);
-    }
+    const done = values[0]!;
+    const cells = done.kind === 'handle' ? await session.bring!(done) : done;
+    return { next, done: new HostColumns(session, cells, 1) };
   }
 
   #result(
@@ -351,31 +394,3 @@ export class StackLoop<S extends LoopState> {
 }
 
 const none: ReadonlySet<number> = new Set();
-
-/** The memory of cells that are on the host. */
-function bufferOf(values: StateValues): ArrayBufferLike | undefined {
-  return values instanceof HostColumns ? heldCells(values.value)?.buffer : undefined;
-}
-
-/** Places of models without numbers. */
-function lostPlaces(state: readonly StateValues[], done: HostColumns): ReadonlySet<number> {
-  const lost = new Set<number>();
-  for (const values of [...state, done]) if (values instanceof HostColumns) values.addNaN(lost);
-  return lost;
-}
-
-/** Nodes over other leaves. */
-function substituted(
-  session: Evaluator,
-  roots: readonly Expr[],
-  leaves: readonly Expr[],
-  others: readonly Expr[],
-): Expr[] {
-  const made = new Map<Expr, Expr>(leaves.map((leaf, i) => [leaf, others[i]!]));
-  for (const expr of topological(roots, (node) => made.has(node))) {
-    if (!expr.inputs.some((input) => made.has(input))) continue;
-    const inputs = expr.inputs.map((input) => made.get(input) ?? input);
-    made.set(expr, session.intern(expr.op, inputs, expr.attrs));
-  }
-  return roots.map((root) => made.get(root) ?? root);
-}

@@ -41,6 +41,8 @@ export interface PassContext {
   readonly materialiseBytes: number;
   /** Roots that are to be kept where their row blocks are, not brought here. */
   readonly persisted: ReadonlySet<Expr>;
+  /** Roots that may be left on the device that makes them: nobody reads them on the host. */
+  readonly resident: ReadonlySet<Expr>;
   /** Nodes that are kept whatever backend makes them. */
   readonly held: ReadonlySet<Expr>;
   /** Whether results of a backend are kept beyond their plan. */

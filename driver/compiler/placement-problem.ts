@@ -181,7 +181,8 @@ class ProblemBuilder {
       }
     }
     for (const root of this.#plan.roots) {
-      if (!this.#context.persisted.has(root)) read(root).fixed.add(this.#context.local);
+      const { persisted, resident, local } = this.#context;
+      if (!persisted.has(root) && !resident.has(root)) read(root).fixed.add(local);
     }
     return [...readers].flatMap(([expr, { candidates, fixed }]) =>
       this.#travels(expr, candidates, [...fixed]),

@@ -77,7 +77,8 @@ function unplaced(state: PassState, context: PassContext): Plan {
     nodeOf.set(expr, node);
   }
   const plan = { roots, nodes, nodeOf, available, pending, targets: [], awaited: new Set<never>() };
-  return partial ? { ...plan, partial } : plan;
+  const { resident } = context;
+  return { ...plan, ...(partial && { partial }), ...(resident.size > 0 && { resident }) };
 }
 
 function markBlocked(plan: Plan, choices: Choices | undefined, context: PassContext): void {
@@ -173,7 +174,11 @@ function blockSmallOperands(plan: Plan): void {
 }
 
 /** Values of a device stay there for what reads them there, or can take them from there. */
-function markStaying(plan: Plan, { devices }: PassContext): void {
+function markStaying(plan: Plan, { devices, resident }: PassContext): void {
+  for (const root of resident) {
+    const node = plan.nodeOf.get(root);
+    if (node !== undefined && devices.includes(node.backend)) node.stays = KEPT_THERE;
+  }
   for (const { expr, backend } of plan.nodes) {
     if (!devices.includes(backend)) continue;
     for (const input of expr.inputs) {

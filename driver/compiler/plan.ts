@@ -112,6 +112,8 @@ export interface Plan {
   readonly prefetch?: readonly Expr[];
   /** Host values that programs read whole; they go to remote backends as soon as they are there. */
   readonly broadcast?: ReadonlySet<Expr>;
+  /** Roots that are left on the device that made them, if one did, for who asked. */
+  readonly resident?: ReadonlySet<Expr>;
   /** What each device is given together; every node of a device is in one. */
   readonly segments?: readonly DeviceSegment[];
   /** What is answered from cached parts; the plan is over the nodes that answer. */

@@ -3,7 +3,7 @@ import type { Attrs } from './attrs.js';
 import type { Expr } from './expr.js';
 import type { LoopEnd, LoopIdentity, LoopLimit } from './loop-end.js';
 import type { OpDef } from './op-def.js';
-import type { DenseMatrix, Value } from './value.js';
+import type { DenseMatrix, Handle, Value } from './value.js';
 
 export interface Evaluator {
   /** Whose nodes these are. Default: its own; a run's are its session's. */
@@ -13,10 +13,20 @@ export interface Evaluator {
   /** The values of the nodes; nodes asked for in one event-loop turn are planned together. */
   evaluate(exprs: readonly Expr[]): Promise<Value[]>;
   /**
-   * The values of nodes over cells given for their slots. Nothing is kept; absent where that can't
+   * The values of nodes over values given for their slots. Nothing is kept; absent where that can't
    * be said.
+   * @param stays nodes over slots whose values may be left where they are made: such a handle is the
+   *   caller's, who may give it for a slot and lets it go by `release`
+   * @throws BackendLostError when a handle that was given has gone with its backend
    */
-  evaluateWith?(exprs: readonly Expr[], given: ReadonlyMap<Expr, DenseMatrix>): Promise<Value[]>;
+  evaluateWith?(
+    exprs: readonly Expr[],
+    given: ReadonlyMap<Expr, Value>,
+    stays?: ReadonlySet<Expr>,
+  ): Promise<Value[]>;
+  /** The cells of a value that `evaluateWith` left where it was made. @throws BackendLostError */
+  bring?(handle: Handle): Promise<DenseMatrix>;
+  release?(handle: Handle): void;
   /**
    * Turns of a loop over its state, compiled, where that can be: `evaluateWith` gives the same, a
    * turn at a time.

@@ -11,8 +11,10 @@ import type { LoopTurns } from '../ir/evaluator.js';
 import type { Expr } from '../ir/expr.js';
 import type { DenseMatrix } from '../ir/value.js';
 import type { ReuseCache } from '../reuse/reuse-cache.js';
-import type { Given } from './planner.js';
 import type { Statistics } from './statistics.js';
+
+/** Cells of slots. */
+type Given = ReadonlyMap<Expr, DenseMatrix>;
 
 /** Turns go on this long at most without a break. @units milliseconds */
 const SLICE_MS = 40;

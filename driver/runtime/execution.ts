@@ -65,7 +65,11 @@ export class Execution {
         }
       }
       signal?.throwIfAborted();
-      return await Promise.all(plan.roots.map((root) => this.#outcome(root)));
+      const outcomes = await Promise.all(plan.roots.map((root) => this.#outcome(root)));
+      if (plan.resident !== undefined && outcomes.every(({ ok }) => ok)) {
+        for (const root of plan.resident) values.handOver(root);
+      }
+      return outcomes;
     } finally {
       await Promise.all(inFlight);
       results.end();
@@ -87,9 +91,10 @@ export class Execution {
 
   /** A value that a device holds for this plan alone is brought: it ends with the plan. */
   async #outcome(root: Expr): Promise<Outcome> {
-    const outcome = this.#running.values.outcome(root);
-    if (!outcome.ok || !this.#running.values.endsHere(root)) return outcome;
-    const { local } = this.#running.context;
+    const { plan, context, values } = this.#running;
+    const outcome = values.outcome(root);
+    if (!outcome.ok || !values.endsHere(root) || plan.resident?.has(root)) return outcome;
+    const { local } = context;
     try {
       return { ok: true, value: await this.#running.operands.operand(root, local, false) };
     } catch (error) {

@@ -128,6 +128,12 @@ export class PlanValues {
     return isThere && slot.node !== undefined && !isOverRows(slot.node);
   }
 
+  /** A value that is left where it is made: whoever asked for it lets it go. */
+  handOver(root: Expr): void {
+    const slot = this.#slots.get(root);
+    if (slot !== undefined) slot.isOwned = true;
+  }
+
   failed(expr: Expr, error: Error): void {
     this.#slots.set(expr, { ...THERE, value: undefined, error });
   }

@@ -23,7 +23,7 @@ import { ConfigError } from '../errors.js';
 import { type Expr, topological } from '../ir/expr.js';
 import type { Interner } from '../ir/intern.js';
 import { isLeafValue, leafValue } from '../ir/leaf-value.js';
-import type { DenseMatrix, Value } from '../ir/value.js';
+import type { Value } from '../ir/value.js';
 import type { DurableTier } from '../reuse/durable-tier.js';
 import type { ReuseCache } from '../reuse/reuse-cache.js';
 import type { ReusePolicy } from '../reuse/setting.js';
@@ -43,14 +43,16 @@ export interface PlanOptions {
   readonly persisted?: ReadonlySet<Expr>;
   /** Nodes that are to stay if they are made. */
   readonly held?: ReadonlySet<Expr>;
+  /** Roots that nobody reads on the host. */
+  readonly resident?: ReadonlySet<Expr>;
   readonly recall?: Recall | undefined;
   readonly given?: Given | undefined;
   /** The only device that may run nodes. Default: all. */
   readonly device?: Backend | undefined;
 }
 
-/** Cells of slots. */
-export type Given = ReadonlyMap<Expr, DenseMatrix>;
+/** Values of slots. */
+export type Given = ReadonlyMap<Expr, Value>;
 
 export interface PlannerOptions {
   readonly local: Backend;
@@ -146,7 +148,8 @@ export class Planner {
     return steps.join('\n\n');
   }
 
-  #context({ persisted = none, held = none, recall, given, device }: PlanOptions): PassContext {
+  #context(options: PlanOptions): PassContext {
+    const { persisted = none, held = none, resident = none, recall, given, device } = options;
     const { local, blocks, interner, materialiseBytes } = this.#options;
     const devices = device === undefined ? this.devices : [device];
     const partial = this.#partialOptions(persisted.size > 0, recall);
@@ -164,6 +167,7 @@ export class Planner {
       places: this.#options.places,
       persisted,
       held,
+      resident,
       ...(partial ? { partial } : {}),
       find: (expr) => given?.get(expr) ?? this.#find(expr, recall),
       verify: env.verify() >= 1,

@@ -116,14 +116,18 @@ export class Recovery {
   }
 }
 
-/** Outcomes with their values on the host; a value that can't be fetched is a failure. */
+/**
+ * Outcomes with their values on the host; a value that can't be fetched is a failure.
+ * @param isLeft by place: it is not fetched
+ */
 export async function collectOutcomes(
   outcomes: readonly Outcome[],
   collect: (value: Value) => Promise<Value>,
+  isLeft: (i: number) => boolean = () => false,
 ): Promise<Outcome[]> {
   return Promise.all(
-    outcomes.map(async (outcome): Promise<Outcome> => {
-      if (!outcome.ok || outcome.value.kind === 'dense') return outcome;
+    outcomes.map(async (outcome, i): Promise<Outcome> => {
+      if (!outcome.ok || outcome.value.kind === 'dense' || isLeft(i)) return outcome;
       return collect(outcome.value).then((value) => ({ ok: true, value }), failed);
     }),
   );

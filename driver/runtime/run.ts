@@ -6,19 +6,17 @@
  * claimed in the cache by the first. Invariant: a run that is cancelled leaves no claim behind, so
  * who waits for it computes for itself.
  */
-import { type Backend, heldBytes, type RunContext } from '../backend/backend.js';
+import type { Backend, RunContext } from '../backend/backend.js';
 import { beginPlan } from '../compiler/begin-plan.js';
 import type { Plan } from '../compiler/plan.js';
-import { DATA_BYTES } from '../compiler/row-blocks.js';
 import { simplify } from '../compiler/simplify.js';
 import type { CallHost } from '../functions/function-cache.js';
 import type { Attrs } from '../ir/attrs.js';
 import type { Evaluator, LoopTurns, ReusableFunction } from '../ir/evaluator.js';
-import { denseBytes, type Expr, topological } from '../ir/expr.js';
+import { type Expr, topological } from '../ir/expr.js';
 import type { Interner } from '../ir/intern.js';
-import { isLeafValue } from '../ir/leaf-value.js';
 import type { OpDef } from '../ir/op-def.js';
-import type { DenseMatrix, Value } from '../ir/value.js';
+import type { DenseMatrix, Handle, Value } from '../ir/value.js';
 import type { ResultRole, ReusePolicy } from '../reuse/setting.js';
 import type { Json } from '../reuse/store/entry-format.js';
 import { compiledTurns } from './compiled-turns.js';
@@ -27,6 +25,7 @@ import type { ExecutionContext, Outcome } from './execution-context.js';
 import {
   type AskedRoots,
   askedRoots,
+  dataToKeep,
   discardHeld,
   isKept,
   type Kept,
@@ -36,6 +35,7 @@ import {
 import type { Given } from './planner.js';
 import { Recall } from './recall.js';
 import { collectOutcomes, valuesOf } from './recovery.js';
+import { checkGiven, residentValues } from './resident.js';
 import type { SessionParts } from './session-parts.js';
 import { Statistics } from './statistics.js';
 import { storedPlan } from './stored-plan.js';
@@ -121,14 +121,26 @@ export class Run implements CallHost {
     return valuesOf(await this.evaluateSettled(exprs, role));
   }
 
-  /** The values of nodes over these cells for their slots, in a plan of their own. */
-  async evaluateWith(exprs: readonly Expr[], given: Given): Promise<Value[]> {
+  async evaluateWith(
+    exprs: readonly Expr[],
+    given: Given,
+    stays: ReadonlySet<Expr> = NOTHING_ASKED.resident,
+  ): Promise<Value[]> {
     this.#begin();
-    return valuesOf(await this.#settle(exprs, NOTHING_ASKED, given));
+    const outcomes = await this.#settle(exprs, { ...NOTHING_ASKED, resident: stays }, given);
+    return residentValues(outcomes, given, this.#parts.places);
+  }
+
+  async bring(handle: Handle): Promise<DenseMatrix> {
+    return (await this.#parts.places.fetch(handle, this.scope))!.it;
+  }
+
+  release(handle: Handle): void {
+    this.#parts.places.release(handle);
   }
 
   /** As `evaluateWith` over and over, compiled; undefined where that can't be. */
-  loopTurns(exprs: readonly Expr[], given: Given): LoopTurns | undefined {
+  loopTurns(exprs: readonly Expr[], given: ReadonlyMap<Expr, DenseMatrix>): LoopTurns | undefined {
     const { cache, interner, local, planner } = this.#parts;
     const plan = planner.plan(simplify(exprs, interner), { given, device: this.scope.device });
     const { scope, statistics } = this;
@@ -189,16 +201,7 @@ export class Run implements CallHost {
 
   /** Keeps data that many requests will read: with their row blocks, or here if they fit. */
   async keep(exprs: readonly Expr[]): Promise<void> {
-    const { backends, local, planner } = this.#parts;
-    const isResident = [...backends.values()].some(
-      ({ capabilities }) => capabilities.blocks === 'resident',
-    );
-    const kept = exprs.filter(
-      (expr) =>
-        !isLeafValue(expr) &&
-        denseBytes(expr) >= DATA_BYTES &&
-        (isResident || heldBytes(local, expr) <= planner.materialiseBytes),
-    );
+    const kept = dataToKeep(exprs, this.#parts);
     if (kept.length > 0) await this.persist(kept, 'data');
   }
 
@@ -289,21 +292,18 @@ export class Run implements CallHost {
 
   /** Runs these nodes, whatever ends under them; their values are here, but for the persisted. */
   #settle(exprs: readonly Expr[], asked: AskedRoots, given?: Given): Promise<Outcome[]> {
-    const { persisted } = asked;
+    const { persisted, resident } = asked;
     const execute = async (some: readonly Expr[]): Promise<Outcome[]> => {
+      checkGiven(given, this.#parts.places);
       const outcomes = await this.#execute(some, asked, given);
-      if (persisted.size === 0) return this.#collected(outcomes);
-      return Promise.all(
-        outcomes.map(async (outcome, i) =>
-          persisted.has(some[i]!) ? outcome : (await this.#collected([outcome]))[0]!,
-        ),
-      );
+      return this.#collected(outcomes, (i) => persisted.has(some[i]!) || resident.has(some[i]!));
     };
     return this.#parts.recovery.settle(exprs, execute);
   }
 
-  #collected(outcomes: readonly Outcome[]): Promise<Outcome[]> {
-    return collectOutcomes(outcomes, (value) => this.#parts.places.read(value, this.scope));
+  #collected(outcomes: readonly Outcome[], isLeft?: (i: number) => boolean): Promise<Outcome[]> {
+    const collect = (value: Value) => this.#parts.places.read(value, this.scope);
+    return collectOutcomes(outcomes, collect, isLeft);
   }
 
   /** Counts a run at its first request. Parallel runs count once, or what all need would age. */

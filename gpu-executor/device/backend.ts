@@ -23,6 +23,7 @@ import {
   type Value,
 } from '../../driver/ir/value.js';
 import { ops } from '../../driver/operators/index.js';
+import type { DeviceBackendOptions } from './backend-options.js';
 import { compressedIn, operandsFit } from './compressed.js';
 import {
   failureOfChecks,
@@ -49,32 +50,6 @@ import { isMadeByRows, type StreamLimits, streamedNodes } from './streams/stream
 import { StreamedSegment } from './streams/streamed-segment.js';
 import { Uploads } from './uploads.js';
 
-export interface DeviceBackendOptions {
-  /** Opens the device; again after a loss. */
-  readonly open: () => Device;
-  /** Unique in a session. Default: its driver and number, as `opencl:0`. */
-  readonly name?: string;
-  /**
-   * What it may take of the device's memory. Default: nine tenths, a quarter where that is the
-   * memory of the machine. @units bytes
-   */
-  readonly memoryBytes?: number;
-  /** Assumed cost of compiling a fused kernel; 0: steps are always fused. @units seconds */
-  readonly compileSeconds?: number;
-  /**
-   * For tests and measuring: all that can be goes through the device in blocks of so many rows.
-   * Default: what does not fit into its memory, in blocks that do.
-   */
-  readonly rowsPerBlock?: number;
-  /**
-   * Whether values of other devices of its driver come straight from there. Default: where that
-   * takes less time than by the host, as is measured.
-   */
-  readonly copiesAcross?: boolean;
-  /** Told of a kernel that the device refuses, which the processor does without. */
-  readonly onWarning?: (message: string) => void;
-}
-
 /** What has kernels, and cells that the host has: they are copied when a kernel reads them. */
 const capable: ReadonlySet<string> = new Set([
   ...deviceOps,
@@ -83,6 +58,8 @@ const capable: ReadonlySet<string> = new Set([
     .map(({ name }) => name),
 ]);
 
+/** Copied in no more time than a wait takes. @units bytes */
+const SMALL_BYTES = 4096;
 const OWN_SHARE = 0.9;
 const SHARED_SHARE = 0.25;
 
@@ -116,6 +93,8 @@ export class DeviceBackend implements Backend {
   readonly #copiesAcross: boolean | undefined;
   /** Of the values that have names. */
   readonly #pending = new WeakMap<Handle, PendingValue>();
+  /** Cells that came with the news that they are there. */
+  readonly #read = new WeakMap<Handle, DenseMatrix>();
   #uploads: Uploads;
   /** On devices that were lost. */
   #earlier: DeviceWork | undefined;
@@ -248,13 +227,20 @@ export class DeviceBackend implements Backend {
 
   async arrived(handle: Handle): Promise<void> {
     const { event, checks } = this.#known(handle);
-    await this.#held.tried(() => this.#held.device.wait(event));
+    // Reading a small one behind what makes it is one wait for both.
+    if (handle.bytes <= SMALL_BYTES) this.#read.set(handle, await this.collect(handle));
+    else await this.#held.tried(() => this.#held.device.wait(event));
     const failure = failureOfChecks(checks);
     if (failure !== undefined) throw failure;
   }
 
   /** On the copy queue: the kernels behind the one that made it go on. */
   async collect(handle: Handle): Promise<DenseMatrix> {
+    const read = this.#read.get(handle);
+    if (read !== undefined) {
+      this.#read.delete(handle);
+      return read;
+    }
     const { rows, cols, dtype } = handle;
     const cells = cellsOf(dtype, rows * cols);
     const moved = this.tier.onHost(handle);

@@ -2,6 +2,7 @@
  * Data larger than a device's memory: row blocks go through it. The values of the processor, what
  * is taken, copied and waited for, and what a failure on the way leaves behind.
  */
+
 import assert from 'node:assert/strict';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { DeviceWork } from '../../driver/backend/backend.js';
@@ -18,11 +19,8 @@ import { matrix } from '../../driver/matrix/create.js';
 import { Matrix } from '../../driver/matrix/matrix.js';
 import { ops } from '../../driver/operators/index.js';
 import { Session } from '../../driver/runtime/session.js';
-import {
-  type DeviceBackend,
-  type DeviceBackendOptions,
-  openDeviceBackend,
-} from '../../gpu-executor/device/backend.js';
+import { type DeviceBackend, openDeviceBackend } from '../../gpu-executor/device/backend.js';
+import type { DeviceBackendOptions } from '../../gpu-executor/device/backend-options.js';
 import type {
   Device,
   DeviceDriver,

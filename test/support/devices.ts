@@ -3,11 +3,9 @@
  * there are two, in several), or with REPRISE_TEST_DEVICES=cuda what CUDA finds; or a reason where
  * there is none.
  */
-import {
-  type DeviceBackend,
-  type DeviceBackendOptions,
-  openDeviceBackend,
-} from '../../gpu-executor/device/backend.js';
+
+import { type DeviceBackend, openDeviceBackend } from '../../gpu-executor/device/backend.js';
+import type { DeviceBackendOptions } from '../../gpu-executor/device/backend-options.js';
 import { findCuda } from '../../gpu-executor/device/cuda/cuda-driver.js';
 import type { DeviceDriver, DriverKind } from '../../gpu-executor/device/driver.js';
 import { findOpenCl } from '../../gpu-executor/device/opencl/opencl-driver.js';
