@@ -57,6 +57,7 @@ import { workloadHcv } from './workloads/hcv.js';
 import { pnmfRatings, pnmfSpark, pnmfWords } from './workloads/loops.js';
 import { workloadPnmf } from './workloads/pnmf.js';
 import { workloadSvm } from './workloads/svm.js';
+import { workloadTransfer } from './workloads/transfer.js';
 import { workloadTranslation } from './workloads/translation.js';
 
 export const benches: readonly Bench[] = [
@@ -71,6 +72,7 @@ export const benches: readonly Bench[] = [
   workloadSvm,
   workloadAutoencoder,
   workloadTranslation,
+  workloadTransfer,
   logisticBench,
   mnist,
   svm,

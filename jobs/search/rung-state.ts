@@ -4,7 +4,7 @@
  */
 import type { DenseMatrix, Run } from '../../driver/index.js';
 import { keepsRole } from '../../driver/reuse/setting.js';
-import { cutValues } from '../prepare/network.js';
+import { cutsOf } from '../prepare/network.js';
 import type { RungFacts } from './budgets.js';
 import {
   ownParts,
@@ -242,11 +242,14 @@ export class RungState {
     if (read.length > 0) await this.#run.persist(read, 'data');
   }
 
-  /** Values inside networks in one plan, which computes each layer once for all cuts. */
+  /**
+   * Values inside networks in one plan, which computes each layer once for all cuts; not as columns
+   * alone, so that later searches of deeper cuts build upon them.
+   */
   async #keepLayers(groups: readonly SearchGroup[]): Promise<void> {
     if (!keepsRole(this.#run.reuse, 'layer')) return;
-    const values = groups.flatMap(({ prepared }) => (prepared ? cutValues(prepared) : []));
-    const exprs = [...new Set(values.map(({ expr }) => expr))];
+    const cuts = groups.flatMap(({ prepared }) => (prepared ? cutsOf(prepared) : []));
+    const exprs = [...new Set(cuts.flatMap(({ value, pooled }) => [value.expr, pooled.expr]))];
     if (exprs.length > 0) await this.#run.evaluate(exprs, 'layer');
   }
 
