@@ -1,23 +1,82 @@
 /**
- * Training steps of a multilayer perceptron (784-100-10, batches of 200, Adam, float32) on the
- * processor, one model and ten of them together, against JAX, whose epochs are one compiled scan. Both
- * begin with the same weights and take the same rows in the same order; the loss of the last epoch
- * is compared before a time counts.
+ * Training steps of small networks on the processor, Adam, float32: a multilayer perceptron
+ * (784-100-10, batches of 200), one model and ten of them together, and a convolutional one (3x3x16,
+ * 3x3x32, dense, batches of 100 of 28x28), against JAX and PyTorch. All begin with the same weights
+ * and take the same rows in the same order; the loss of the last epoch is compared before a time
+ * counts.
  */
 import { performance } from 'node:perf_hooks';
-import { adam, batch, fill, type Matrix, matrix, Session } from '../driver/index.js';
+import {
+  adam,
+  batch,
+  descentFrom,
+  fill,
+  gradient,
+  Images,
+  iterate,
+  type LoopState,
+  logSoftmax,
+  type Matrix,
+  matrix,
+  oneHot,
+  relu,
+  Session,
+  seq,
+  takeRows,
+  zeros,
+} from '../driver/index.js';
 import { createCpuBackend } from '../gpu-executor/cpu/index.js';
 import type { RowData } from '../jobs/estimators/estimator.js';
 import { perceptron } from '../jobs/estimators/networks/layer-list.js';
 import { trainNetwork } from '../jobs/estimators/networks/train.js';
-import { alternate, type Bench, type Sample, type Side } from './harness.js';
+import { alternate, type Bench, type Recorder, type Sample, type Side } from './harness.js';
 import { benchFile, ownPython } from './paths.js';
 import { PythonRival } from './rivals/python-rival.js';
 
-const [ROWS, INPUTS, HIDDEN, CLASSES, BATCH] = [4000, 784, 100, 10, 200];
-const MODELS = 10;
+type Given = Readonly<Record<string, Matrix>>;
 
-/** Cells that `network-step.py` has too: ((37 i + 11 seed) mod 1009) / 1009 - 0.5, scaled. */
+/** A network as `network_step_data.py` has it too. */
+interface Network {
+  readonly kind: 'mlp' | 'cnn';
+  readonly rows: number;
+  readonly batchRows: number;
+  /** Rows and columns of each layer, the last row being the intercepts, and its seed. */
+  readonly layers: readonly (readonly [rows: number, cols: number, seed: number])[];
+  /** The mean loss in the last epoch. */
+  readonly train: (given: Given, epochs: number) => Promise<Matrix>;
+}
+
+const INPUTS = 784;
+const CLASSES = 10;
+const HIDDEN = 100;
+const MODELS = 10;
+const ALPHA = 1e-4;
+const RATE = 0.001;
+
+const mlp: Network = {
+  kind: 'mlp',
+  rows: 4000,
+  batchRows: 200,
+  layers: [
+    [INPUTS + 1, HIDDEN, 2],
+    [HIDDEN + 1, CLASSES, 3],
+  ],
+  train: trainMlp,
+};
+
+const cnn: Network = {
+  kind: 'cnn',
+  rows: 1000,
+  batchRows: 100,
+  layers: [
+    [10, 16, 4],
+    [145, 32, 5],
+    [7 * 7 * 32 + 1, CLASSES, 6],
+  ],
+  train: trainCnn,
+};
+
+/** Cells that the rivals have too: ((37 i + 11 seed) mod 1009) / 1009 - 0.5, scaled. */
 function cells(rows: number, cols: number, seed: number, scale: number): Float32Array {
   return Float32Array.from(
     { length: rows * cols },
@@ -27,62 +86,73 @@ function cells(rows: number, cols: number, seed: number, scale: number): Float32
 
 export const networkStep: Bench = {
   name: 'network-step',
-  summary: 'training steps of a multilayer perceptron, one model and ten, against JAX',
+  summary: 'training steps of small networks, one model and ten, against JAX and PyTorch',
   run: async (recorder, { quick }) => {
-    const epochs = quick ? 2 : 10;
-    const steps = (epochs * ROWS) / BATCH;
-    const rival = new PythonRival(undefined, ownPython('jax', ['jax[cpu]']));
-    const script = benchFile('rivals/network-step.py');
-    const sides: Side[] = [
-      { name: 'one', run: () => trained(1, epochs) },
-      { name: 'ten', run: () => trained(MODELS, epochs) },
-      {
-        name: 'jax',
-        run: async () => {
-          const { seconds, answers } = await rival.run(script, [String(epochs)]);
-          return { seconds, answers: answers.flat() };
-        },
-      },
-    ];
+    const jax = new PythonRival(undefined, ownPython('jax', ['jax[cpu]']));
+    const torch = new PythonRival(2, ownPython('torch', ['torch numpy']));
     try {
-      await alternate(recorder, sides, { rounds: quick ? 2 : 7, tolerance: 1e-3 });
+      for (const network of [mlp, cnn]) {
+        const epochs = quick ? 2 : 10;
+        const rivalOf = (name: string, rival: PythonRival, script: string): Side => ({
+          name: `${network.kind} ${name}`,
+          run: async () => {
+            const argv = [network.kind, String(epochs)];
+            const { seconds, answers } = await rival.run(benchFile(script), argv);
+            return { seconds, answers: answers.flat() };
+          },
+        });
+        const sides: Side[] = [
+          { name: `${network.kind} one`, run: () => trained(network, 1, epochs) },
+          { name: `${network.kind} ten`, run: () => trained(network, MODELS, epochs) },
+          rivalOf('jax', jax, 'rivals/network-step.py'),
+          rivalOf('torch', torch, 'rivals/network-step-torch.py'),
+        ];
+        // The stack of ten convolutional networks has no rival and would take most of the time.
+        const run = network === mlp ? sides : sides.filter((_, i) => i !== 1);
+        await alternate(recorder, run, { rounds: quick ? 2 : 7, tolerance: 1e-3 });
+        report(recorder, network, epochs);
+      }
     } finally {
-      await rival.close();
+      await jax.close();
+      await torch.close();
     }
-    const ms = (recorder.summary('one').median * 1000) / steps;
-    recorder.figure('step_ms', ms, undefined, ['one']);
-    recorder.ratio('one_by_jax', 'one', 'jax', { atMost: 1.5 });
-    // Times of ten by one.
-    recorder.ratio('ten_by_one', 'ten', 'one', { atMost: MODELS });
   },
 };
 
-async function trained(models: number, epochs: number): Promise<Sample> {
+function report(recorder: Recorder, { kind, rows, batchRows }: Network, epochs: number): void {
+  const steps = (epochs * rows) / batchRows;
+  const one = `${kind} one`;
+  const median = (name: string): number => recorder.summary(name).median;
+  recorder.figure(`${kind}_step_ms`, (median(one) * 1000) / steps, undefined, [one]);
+  const rivals = [`${kind} jax`, `${kind} torch`];
+  const [best] = rivals.sort((a, b) => median(a) - median(b));
+  recorder.figure(`${kind}_best_ms`, (median(best!) * 1000) / steps, undefined, [best!]);
+  recorder.ratio(`${kind}_one_by_best`, one, best!, { atMost: 1.5 });
+  // Times of ten by one.
+  if (kind === 'mlp') recorder.ratio('mlp_ten_by_one', 'mlp ten', one, { atMost: MODELS });
+}
+
+async function trained(network: Network, models: number, epochs: number): Promise<Sample> {
   const session = new Session({ local: await createCpuBackend(), reuse: 'off' });
-  const X = matrix(session, ROWS, INPUTS, cells(ROWS, INPUTS, 1, 1), { copy: false });
-  const y = matrix(
-    session,
-    ROWS,
-    1,
-    Float64Array.from({ length: ROWS }, (_, i) => (i * 7919) % CLASSES),
-  );
-  const number = (value: number) => ({ shared: fill(session, 1, 1, value) });
+  const { kind, rows, layers } = network;
+  const X = matrix(session, rows, INPUTS, cells(rows, INPUTS, 1, 1), { copy: false });
+  const classes = Float64Array.from({ length: rows }, (_, i) => (i * 7919) % CLASSES);
+  const weights = layers.map(([r, c, seed], l) => {
+    return [`layer ${l}`, { shared: matrix(session, r, c, cells(r, c, seed, 0.2)) }] as const;
+  });
   const begun = performance.now();
   const found = await batch(
     session,
     models,
     {
       X: { shared: X },
-      y: { shared: y },
-      weight: number(1),
-      zero: number(0),
-      rate: number(0.001),
-      alpha: Array.from({ length: models }, () => fill(session, 1, 1, 1e-4)),
-      hidden: layer(session, INPUTS, HIDDEN, 2),
-      out: layer(session, HIDDEN, CLASSES, 3),
+      y: { shared: matrix(session, rows, 1, classes) },
+      // Each model's own, so that it is trained for itself.
+      alpha: Array.from({ length: models }, () => fill(session, 1, 1, ALPHA)),
+      ...Object.fromEntries(weights),
     },
-    async (given) => ({ loss: await lossOf(given, epochs) }),
-    { name: `bench of ${models} networks`, version: '1', isFresh: true },
+    async (given) => ({ loss: await network.train(given, epochs) }),
+    { name: `bench of ${models} networks, ${kind}`, version: '1', isFresh: true },
   );
   const losses = await Promise.all(found.map(({ loss }) => loss.asScalar().value()));
   const seconds = (performance.now() - begun) / 1000;
@@ -90,30 +160,100 @@ async function trained(models: number, epochs: number): Promise<Sample> {
   return { seconds, answers: losses.slice(0, 1) };
 }
 
-function layer(session: Session, inputs: number, units: number, seed: number) {
-  const weights = cells(inputs + 1, units, seed, 0.2);
-  return { shared: matrix(session, inputs + 1, units, weights) };
-}
-
-async function lossOf(given: Readonly<Record<string, Matrix>>, epochs: number): Promise<Matrix> {
-  const { X, y, weight, zero, rate, alpha, hidden, out } = given;
+async function trainMlp(given: Given, epochs: number): Promise<Matrix> {
+  const { X, y, alpha } = given;
   const same = (weights: Matrix): Matrix => weights;
   const design = { columns: INPUTS, expand: same } as unknown as RowData['design'];
-  const all = y!.mul(0).add(weight!);
+  const zero = alpha!.mul(0);
   const { loss } = await trainNetwork(
-    { X: X!, y: y!, weight: all, design, classes: CLASSES },
+    { X: X!, y: y!, weight: y!.mul(0).add(1), design, classes: CLASSES },
     {
       network: perceptron(INPUTS, [HIDDEN], 'relu', CLASSES),
       loss: 'classes',
-      batchRows: BATCH,
+      batchRows: mlp.batchRows,
       shuffles: false,
       maxEpochs: epochs,
       patience: epochs,
       optimiser: adam({ addsEarly: true }),
       rates: 'constant',
-      numbers: { alpha: alpha!, rate: rate!, exponent: zero!, tolerance: zero!, seed: zero! },
+      numbers: {
+        alpha: alpha!,
+        ...{ rate: zero.add(RATE), exponent: zero, tolerance: zero, seed: zero },
+      },
     },
-    [hidden!, out!],
+    [given['layer 0']!, given['layer 1']!],
   );
   return loss;
+}
+
+async function trainCnn(given: Given, epochs: number): Promise<Matrix> {
+  const { X, y, alpha } = given;
+  const { batchRows, rows, layers } = cnn;
+  const { session } = X!;
+  const optimiser = adam({ addsEarly: true });
+  const names = layers.map((_, l) => `layer ${l}`);
+  const none = zeros(session, 1, 1);
+  const start: LoopState = Object.fromEntries([
+    ...names.flatMap((name) => {
+      const { parameter, moments } = descentFrom(optimiser, given[name]!);
+      const own = moments.map((moment, m) => [`${name} moment ${m}`, moment] as const);
+      return [[name, parameter] as const, ...own];
+    }),
+    ...['at', 'taken', 'sum', 'loss'].map((name) => [name, none] as const),
+  ]);
+  const { loss } = await iterate(
+    start,
+    (now) => {
+      const weights = names.map((name) => now[name]!);
+      const places = seq(session, 0, batchRows - 1).add(now.at!);
+      const x = takeRows(places, X!);
+      const shares = oneHot(takeRows(places, y!).cast(X!.dtype), CLASSES);
+      const penalty = weights
+        .map((layer) =>
+          layer
+            .slice([0, layer.rows - 1])
+            .sumSq()
+            .asMatrix(),
+        )
+        .reduce((sum, one) => sum.add(one))
+        .mul(alpha!.mul(0.5).cast(X!.dtype));
+      const own = logSoftmax(decisions(x, weights)).mul(shares).sum().neg().asMatrix();
+      const mean = own.add(penalty).div(batchRows);
+      const gradients = gradient(mean, weights);
+      const numbers = { rate: alpha!.mul(0).add(RATE), taken: now.taken! };
+      const next = names.flatMap((name, l) => {
+        const moments = [0, 1].map((m) => now[`${name} moment ${m}`]!);
+        const step = optimiser.step({ parameter: weights[l]!, moments }, gradients[l]!, numbers);
+        const after = step.moments.map((moment, m) => [`${name} moment ${m}`, moment] as const);
+        return [[name, step.parameter] as const, ...after];
+      });
+      const sum = now.sum!.add(mean.cast('float64'));
+      const isEnd = now.at!.add(batchRows).ge(rows);
+      const state = {
+        ...Object.fromEntries(next),
+        at: isEnd.ifelse(0, now.at!.add(batchRows)),
+        taken: now.taken!.add(1),
+        sum: isEnd.ifelse(0, sum),
+        loss: isEnd.ifelse(sum.div(rows / batchRows), now.loss!),
+      };
+      return { state, done: now.taken!.lt(0) };
+    },
+    { maxIterations: (epochs * rows) / batchRows },
+  );
+  return loss!;
+}
+
+function decisions(x: Matrix, [first, second, last]: readonly Matrix[]): Matrix {
+  const convolved = (images: Images, layer: Matrix): Images => {
+    const end = layer.rows - 1;
+    const options = { window: 3, padding: 'same', bias: layer.slice(end) } as const;
+    return images
+      .conv2d(layer.slice([0, end]), options)
+      .map(relu)
+      .maxPool2d({ window: 2 });
+  };
+  const images = new Images(x, { height: 28, width: 28, channels: 1 });
+  const { matrix: cells } = convolved(convolved(images, first!), second!);
+  const end = last!.rows - 1;
+  return cells.matmul(last!.slice([0, end])).add(last!.slice(end));
 }
