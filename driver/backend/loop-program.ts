@@ -5,9 +5,21 @@
 import type { Expr } from '../ir/expr.js';
 import type { DenseMatrix } from '../ir/value.js';
 
-export interface LoopBody {
-  /** What a turn computes, inputs before consumers. */
+/** Nodes that are evaluated over rows together, in one pass. */
+export interface LoopPass {
+  /** Inputs before consumers. */
   readonly nodes: readonly Expr[];
+  /** What they read from outside. */
+  readonly operands: readonly Expr[];
+  /** Those whose values are wanted. */
+  readonly outputs: readonly Expr[];
+  /** Those that are evaluated by row blocks. */
+  readonly blocked: ReadonlySet<Expr>;
+}
+
+export interface LoopBody {
+  /** What a turn computes, nodes over whole values and passes, inputs before consumers. */
+  readonly steps: readonly (Expr | LoopPass)[];
   /** What is there before: cells that do not change while the loop runs. */
   readonly values: ReadonlyMap<Expr, DenseMatrix>;
   /** The state. */
@@ -24,8 +36,9 @@ export interface LoopProgram {
   readonly results: readonly DenseMatrix[];
   /** What it holds. @units bytes */
   readonly bytes: number;
-  /** Kernels run so far, one a node. */
+  /** Kernels run so far, one a node, and passes over rows. */
   readonly kernels: number;
+  readonly passes: number;
   /** Sets the state. */
   load(state: readonly DenseMatrix[]): void;
   /** At once where nothing in it is better run beside other work. @throws as the nodes do */

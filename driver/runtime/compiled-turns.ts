@@ -6,11 +6,13 @@
  */
 import type { Backend, RunContext } from '../backend/backend.js';
 import type { LoopBody, LoopProgram } from '../backend/loop-program.js';
-import { isOverRows, type Plan } from '../compiler/plan.js';
+import type { Plan } from '../compiler/plan.js';
 import type { LoopTurns } from '../ir/evaluator.js';
 import type { Expr } from '../ir/expr.js';
 import type { DenseMatrix } from '../ir/value.js';
 import type { ReuseCache } from '../reuse/reuse-cache.js';
+import { loopSteps } from './loop-steps.js';
+import { partsOf } from './results.js';
 import type { Statistics } from './statistics.js';
 
 /** Cells of slots. */
@@ -48,9 +50,11 @@ function bodyOf(plan: Plan, given: Given, local: Backend): LoopBody | string {
   if (local.compileLoop === undefined) return `${local.name} compiles no loops`;
   if (plan.pending.size > 0) return 'something else computes what it reads';
   for (const node of plan.nodes) {
-    const { name } = node.expr.op;
+    const { name, source } = node.expr.op;
     if (node.backend !== local) return `${name} runs on ${node.backend.name}`;
-    if (isOverRows(node)) return `${name} goes over rows`;
+    if (source === 'files' || source === 'scan') return `${name} reads files`;
+    // They are kept under nodes of their own.
+    if (partsOf(node).length > 0) return `${name} has parts that are kept`;
   }
   const values = new Map<Expr, DenseMatrix>();
   for (const [expr, value] of plan.available) {
@@ -58,8 +62,7 @@ function bodyOf(plan: Plan, given: Given, local: Backend): LoopBody | string {
     if (value.kind === 'handle') return `${expr.op.name} lies on ${value.backend}`;
     values.set(expr, value);
   }
-  const nodes = plan.nodes.map(({ expr }) => expr);
-  return { nodes, values, slots: [...given.keys()], roots: plan.roots };
+  return { steps: loopSteps(plan), values, slots: [...given.keys()], roots: plan.roots };
 }
 
 class CompiledTurns implements LoopTurns {
@@ -92,7 +95,7 @@ class CompiledTurns implements LoopTurns {
   async #slice(isLast: () => boolean): Promise<boolean> {
     const program = this.#program;
     const { statistics, local } = this.#context;
-    const before = program.kernels;
+    const { kernels, passes } = program;
     const start = performance.now();
     let turns = 0;
     try {
@@ -104,9 +107,11 @@ class CompiledTurns implements LoopTurns {
         if (performance.now() - start > SLICE_MS) return false;
       }
     } finally {
-      const kernels = program.kernels - before;
-      const end = performance.now();
-      statistics.turns(this.#plan, local.name, turns, kernels, start, end);
+      statistics.passes += program.passes - passes;
+      statistics.turns(this.#plan, turns, program.kernels - kernels, {
+        ...{ lane: local.name, name: `${turns} turns of a compiled loop` },
+        ...{ start, end: performance.now() },
+      });
       this.#charge(program.bytes);
     }
   }

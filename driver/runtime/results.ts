@@ -191,7 +191,8 @@ export function askedParts(targets: readonly PlanNode[]): ReadonlyMap<Expr, read
   return new Map(sums.map((node) => [node.expr, partsOf(node)]));
 }
 
-function partsOf({ stays }: PlanNode): readonly FilePart[] {
+/** Results over parts of the data that are kept beside a node's own. */
+export function partsOf({ stays }: PlanNode): readonly FilePart[] {
   return stays.at === 'host' ? (stays.parts ?? []) : [];
 }
 

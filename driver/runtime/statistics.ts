@@ -125,20 +125,14 @@ export class Statistics {
   }
 
   /** Turns of a compiled loop, of the nodes of that plan. */
-  turns(
-    { nodes }: Plan,
-    lane: string,
-    turns: number,
-    kernels: number,
-    start: number,
-    end: number,
-  ): void {
+  turns({ nodes }: Plan, turns: number, kernels: number, bar: TimelineBar): void {
+    const { lane, name, start, end } = bar;
     this.compiledTurns += turns;
     this.kernels += kernels;
     this.misses += kernels;
     const seconds = (end - start) / 1000 / Math.max(1, kernels);
     for (const { expr } of nodes) this.record(expr, lane, seconds, 'computed');
-    this.bar(lane, `${turns} turns of a compiled loop`, start, end);
+    this.bar(lane, name, start, end);
   }
 
   /** A longer piece of work ran: a segment, a scan. */

@@ -29,7 +29,7 @@ export function kernelUnit(
   stream: StreamContext,
   blas: Blas,
 ): KernelUnit {
-  const memory = new TurnMemory(out);
+  const memory = new TurnMemory([out]);
   const allocate = allocateBy((cells, dtype) => memory.take(cells, dtype));
   const own: KernelContext = { ...stream.kernels, allocate };
   const isLong = expr.op.flops(inputs, expr.attrs, expr) >= LONG_FLOPS || isThreaded(expr, own);
@@ -50,31 +50,33 @@ export function kernelUnit(
 }
 
 /** What a kernel allocates in a turn, in its order: the same in the next. */
-class TurnMemory {
-  readonly #out: Cells;
+export class TurnMemory {
+  readonly #outs: readonly Cells[];
   readonly #taken: Cells[] = [];
   #next = 0;
-  #isOutTaken = false;
+  readonly #given = new Set<Cells>();
   bytes = 0;
 
-  constructor(out: Cells) {
-    this.#out = out;
+  /** @param outs where results are to lie: the first memory of their size that is asked for */
+  constructor(outs: readonly Cells[]) {
+    this.#outs = outs;
   }
 
   begin(): void {
     this.#next = 0;
-    this.#isOutTaken = false;
+    this.#given.clear();
   }
 
   take(cells: number, dtype: DType): Cells {
-    const out = this.#out;
-    if (!this.#isOutTaken && out.length === cells && dtypeOf(out) === dtype) {
-      this.#isOutTaken = true;
+    const fits = (one: Cells): boolean => one.length === cells && dtypeOf(one) === dtype;
+    const out = this.#outs.find((one) => fits(one) && !this.#given.has(one));
+    if (out !== undefined) {
+      this.#given.add(out);
       return out;
     }
     const at = this.#next++;
     const known = this.#taken[at];
-    if (known?.length === cells && dtypeOf(known) === dtype) return known;
+    if (known !== undefined && fits(known)) return known;
     const fresh = cellsOf(dtype, cells);
     this.bytes += fresh.byteLength - (known?.byteLength ?? 0);
     this.#taken[at] = fresh;

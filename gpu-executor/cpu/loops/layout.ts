@@ -7,7 +7,7 @@
 import type { LoopBody } from '../../../driver/backend/loop-program.js';
 import { denseBytes, type Expr } from '../../../driver/ir/expr.js';
 import { FreeRanges } from './free-ranges.js';
-import type { Unit, ViewOf } from './schedule.js';
+import { readsOf, type Unit, type ViewOf } from './schedule.js';
 
 /** A copy of the cells of a node. */
 export interface Move {
@@ -48,7 +48,7 @@ export function layoutOf(
   const stay = (expr: Expr): void => void places.set(expr, ranges.take(denseBytes(expr)));
   const madeIn = new Map<Expr, number>();
   for (const [at, { nodes }] of turn.entries()) for (const node of nodes) madeIn.set(node, at);
-  const { lastRead, written } = readsOf(held, first, turn, roots);
+  const { lastRead, written } = allReads(held, first, turn, roots);
   for (const expr of new Set([...slots, ...brought])) stay(expr);
   for (const unit of first) for (const expr of written.get(unit)!) stay(expr);
 
@@ -99,7 +99,7 @@ function placeRest(
 }
 
 /** Who reads a value last, and what units write because somebody else reads it. */
-function readsOf(
+function allReads(
   held: (expr: Expr) => ViewOf,
   first: readonly Unit[],
   turn: readonly Unit[],
@@ -107,14 +107,12 @@ function readsOf(
 ) {
   const lastRead = new Map<Expr, number>();
   const isRead = new Set<Expr>();
-  for (const [at, { nodes }] of [...first.map((u) => [-1, u] as const), ...turn.entries()]) {
-    const own = new Set(nodes);
-    for (const node of nodes) {
-      for (const input of node.inputs) {
-        const { of } = held(input);
-        lastRead.set(of, Math.max(lastRead.get(of) ?? -1, at));
-        if (!own.has(of)) isRead.add(of);
-      }
+  for (const [at, unit] of [...first.map((one) => [-1, one] as const), ...turn.entries()]) {
+    const own = new Set(unit.pass ? [] : unit.nodes);
+    for (const [, input] of readsOf(unit)) {
+      const { of } = held(input);
+      lastRead.set(of, Math.max(lastRead.get(of) ?? -1, at));
+      if (!own.has(of)) isRead.add(of);
     }
   }
   for (const root of roots) {
@@ -138,13 +136,11 @@ function isReadUpTo(
   lastRead: ReadonlyMap<Expr, number>,
 ): boolean {
   if ((lastRead.get(slot) ?? -1) > unitNumber) return false;
-  const { isCells, nodes } = turn[unitNumber]!;
-  return nodes.every((node) =>
-    node.inputs.every((input) => {
-      const { of, offset } = held(input);
-      if (of !== slot) return true;
-      const isAlong = input.rows === node.rows && input.cols === node.cols;
-      return isCells && offset === 0 && isAlong && of.rows * of.cols === node.rows * node.cols;
-    }),
-  );
+  const unit = turn[unitNumber]!;
+  return readsOf(unit).every(([node, input]) => {
+    const { of, offset } = held(input);
+    if (of !== slot) return true;
+    const isAlong = input.rows === node.rows && input.cols === node.cols;
+    return unit.isCells && offset === 0 && isAlong && of.rows * of.cols === node.rows * node.cols;
+  });
 }

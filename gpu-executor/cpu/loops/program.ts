@@ -4,51 +4,59 @@
  * but what kernels keep no hold of; values have the bits of the same kernels run node by node.
  * Source: static memory planning of XLA and TVM (Chen et al., OSDI 2018, section 4).
  */
-import type { LoopBody, LoopProgram } from '../../../driver/backend/loop-program.js';
+import type { LoopBody, LoopPass, LoopProgram } from '../../../driver/backend/loop-program.js';
 import type { Expr } from '../../../driver/ir/expr.js';
 import { type DenseMatrix, dense } from '../../../driver/ir/value.js';
 import { memoryShares } from '../../../driver/support/memory.js';
 import { formatBytes } from '../../../driver/support/size.js';
+import { codedBytes } from '../kernels/coded-rows.js';
+import { csrNodeBytes } from '../kernels/csr-estimate.js';
 import { atOnce } from '../native/at-once.js';
 import type { Blas } from '../native/blas.js';
 import type { LaneMemory } from '../simd/lane-memory.js';
 import type { StreamContext } from '../stream.js';
-import { cellUnit, isOnLanes, stretchesOf } from './cell-unit.js';
+import { cellUnit, isOnLanes } from './cell-unit.js';
 import { type KernelUnit, kernelUnit } from './kernel-unit.js';
 import { type Layout, layoutOf, type Move } from './layout.js';
 import { giveMemory, takeMemory } from './loop-memory.js';
-import { holderOf, scheduled, type Unit, type ViewOf } from './schedule.js';
+import { passUnit } from './pass-unit.js';
+import { holderOf, readsOf, scheduled, type Unit, type ViewOf } from './schedule.js';
 
 type Call = () => void | Promise<void>;
 
 /** @returns the program, or why there is none */
 export function compileLoop(body: LoopBody, stream: StreamContext): LoopProgram | string {
-  for (const [expr, value] of body.values) {
-    if (value.sparse !== undefined) return `${expr.op.name} is held in a compressed form`;
+  const made = new Set(body.steps.flatMap((step) => ('outputs' in step ? step.outputs : [step])));
+  for (const expr of made) {
+    const isSparse = csrNodeBytes(expr) !== undefined || codedBytes(expr) !== undefined;
+    if (isSparse) return `${expr.op.name} makes a compressed form`;
   }
-  const made = new Set(body.nodes);
   const known = new Map<Expr, ViewOf>();
+  const isSparse = (expr: Expr | undefined): boolean =>
+    expr !== undefined && body.values.get(expr)?.sparse !== undefined;
   const held = (expr: Expr): ViewOf => {
     let view = known.get(expr);
     if (view === undefined) {
-      view = holderOf(expr, (node) => made.has(node));
+      view = holderOf(expr, (node) => made.has(node) && !isSparse(node.inputs[0]));
       known.set(expr, view);
     }
     return view;
   };
-  const first = scheduled(
-    body.nodes.filter((node) => node.isDeterministic),
-    held,
-  );
+  const first = scheduled(body.steps.filter(isFixed), held);
   const turn = scheduled(
-    body.nodes.filter((node) => !node.isDeterministic),
+    body.steps.filter((step) => !isFixed(step)),
     held,
   );
-  const brought = [...first, ...turn]
-    .filter(isOnLanes)
-    .flatMap((unit) => [...stretchesOf(unit).keys()])
-    .map((expr) => held(expr).of)
-    .filter((expr) => body.values.has(expr));
+  const brought: Expr[] = [];
+  for (const unit of [...first, ...turn]) {
+    if (!unit.isCells) continue;
+    const outside = readsOf(unit)
+      .map(([, input]) => held(input).of)
+      .filter((expr) => body.values.has(expr));
+    const sparse = outside.find(isSparse);
+    if (sparse !== undefined) return `cells of ${sparse.op.name} are compressed`;
+    if (isOnLanes(unit)) brought.push(...outside);
+  }
   const layout = layoutOf(body, held, first, turn, brought);
   const most = memoryShares().materialiseBytes;
   if (layout.bytes > most) {
@@ -57,9 +65,32 @@ export function compileLoop(body: LoopBody, stream: StreamContext): LoopProgram 
   return new Program(body, held, first, turn, layout, stream);
 }
 
+/** The same in every turn. */
+function isFixed(step: Expr | LoopPass): boolean {
+  return 'outputs' in step
+    ? step.outputs.every((expr) => expr.isDeterministic)
+    : step.isDeterministic;
+}
+
+/** Kernels and passes of some steps. */
+interface Counts {
+  readonly kernels: number;
+  readonly passes: number;
+}
+
+function countsOf(steps: readonly (Expr | LoopPass)[]): Counts {
+  let [kernels, passes] = [0, 0];
+  for (const step of steps) {
+    kernels += 'outputs' in step ? step.nodes.length : 1;
+    if ('outputs' in step) passes++;
+  }
+  return { kernels, passes };
+}
+
 class Program implements LoopProgram {
   readonly results: readonly DenseMatrix[];
   kernels = 0;
+  passes = 0;
   readonly #body: LoopBody;
   readonly #held: (expr: Expr) => ViewOf;
   readonly #layout: Layout;
@@ -68,8 +99,8 @@ class Program implements LoopProgram {
   readonly #units: KernelUnit[] = [];
   readonly #first: readonly Call[];
   readonly #turn: readonly Call[];
-  /** Kernels of the first turn alone, and of every turn. */
-  readonly #counts: readonly [first: number, turn: number];
+  /** Of the first turn alone, and of every turn. */
+  readonly #counts: readonly [first: Counts, turn: Counts];
   #hasBegun = false;
 
   constructor(
@@ -91,8 +122,10 @@ class Program implements LoopProgram {
     this.#first = first.map(callOf);
     const calls = turn.map(callOf);
     this.#turn = [...layout.before.map(moveOf), ...calls, ...layout.after.map(moveOf)];
-    const once = body.nodes.filter((node) => node.isDeterministic).length;
-    this.#counts = [once, body.nodes.length - once];
+    this.#counts = [
+      countsOf(body.steps.filter(isFixed)),
+      countsOf(body.steps.filter((step) => !isFixed(step))),
+    ];
     this.results = body.roots.map((root, i) => {
       const place = layout.results[i];
       return place === undefined ? this.#valueOf(root) : this.#at(root, place);
@@ -116,7 +149,7 @@ class Program implements LoopProgram {
   turn(): void | Promise<void> {
     if (this.#hasBegun) return this.#run(this.#turn);
     this.#hasBegun = true;
-    this.kernels += this.#counts[0];
+    this.#count(this.#counts[0]);
     return this.#run([...this.#first, ...this.#turn]);
   }
 
@@ -129,8 +162,13 @@ class Program implements LoopProgram {
       const running = calls[i]!();
       if (running !== undefined) return running.then(() => this.#run(calls, i + 1));
     }
-    this.kernels += this.#counts[1];
+    this.#count(this.#counts[1]);
     return undefined;
+  }
+
+  #count({ kernels, passes }: Counts): void {
+    this.kernels += kernels;
+    this.passes += passes;
   }
 
   #callOf(unit: Unit, blas: Blas): Call {
@@ -138,6 +176,11 @@ class Program implements LoopProgram {
     if (unit.isCells) {
       const written = this.#layout.written.get(unit)!;
       return cellUnit(unit, written, this.#memory, (expr) => this.#addressOf(expr), cellsOf);
+    }
+    if (unit.pass !== undefined) {
+      const pass = passUnit(unit.pass, cellsOf, this.#stream);
+      this.#units.push(pass);
+      return pass.run;
     }
     const [expr] = unit.nodes as [Expr];
     const inputs = expr.inputs.map(cellsOf);
@@ -161,8 +204,9 @@ class Program implements LoopProgram {
     const { of, offset } = this.#held(expr);
     if (this.#layout.places.has(of)) return this.#at(expr, this.#addressOf(expr));
     const { rows, cols } = expr;
-    const { data } = this.#body.values.get(of)!;
-    return dense(rows, cols, data.subarray(offset, offset + rows * cols));
+    const value = this.#body.values.get(of)!;
+    if (of === expr) return value;
+    return dense(rows, cols, value.data.subarray(offset, offset + rows * cols));
   }
 
   #at({ rows, cols, dtype }: Expr, place: number): DenseMatrix {

@@ -4,6 +4,7 @@
  * that what only one loop reads is never written. Invariants: a unit comes after all it reads; a
  * node in a loop reads others of it cell for cell.
  */
+import type { LoopPass } from '../../../driver/backend/loop-program.js';
 import type { Expr } from '../../../driver/ir/expr.js';
 import { cellForm } from '../../cell-forms.js';
 import { kernelOf } from '../kernels/index.js';
@@ -14,11 +15,19 @@ export const SMALL_CELLS = 64;
 /** Steps of one loop over many cells; a little more than there are registers. */
 const MAX_STEPS = 32;
 
-/** What runs at once: one kernel, or a loop over cells. */
+/** What runs at once: one kernel, a loop over cells, or a pass over rows. */
 export interface Unit {
   readonly isCells: boolean;
-  /** Inputs before consumers. */
+  /** What it may write: nodes of a loop, inputs before consumers; outputs of a pass. */
   readonly nodes: readonly Expr[];
+  readonly pass?: LoopPass;
+}
+
+/** What a unit reads, and on whose behalf. */
+export function readsOf({ nodes, pass }: Unit): (readonly [reader: Expr, input: Expr])[] {
+  const reading = (node: Expr) => node.inputs.map((input) => [node, input] as const);
+  if (pass === undefined) return nodes.flatMap(reading);
+  return pass.operands.map((input) => [pass.outputs[0]!, input] as const);
 }
 
 /** Cells of another value, from `offset` on. */
@@ -53,22 +62,30 @@ function keyOf(expr: Expr): string {
 }
 
 /**
- * @param nodes what is to be computed, inputs before consumers
+ * @param steps what is to be computed, inputs before consumers
  * @param held see `holderOf`
  */
-export function scheduled(nodes: readonly Expr[], held: (expr: Expr) => ViewOf): readonly Unit[] {
+export function scheduled(
+  steps: readonly (Expr | LoopPass)[],
+  held: (expr: Expr) => ViewOf,
+): readonly Unit[] {
   /** The last first. */
-  const units: { readonly isCells: boolean; readonly nodes: Expr[] }[] = [];
+  const units: (Unit & { readonly nodes: Expr[] })[] = [];
   const open = new Map<string, number[]>();
   /** By value: the unit, counted from the last, that it may run in at the latest. */
   const latest = new Map<Expr, number>();
-  for (let i = nodes.length - 1; i >= 0; i--) {
-    const node = nodes[i]!;
-    if (held(node).of !== node) continue;
-    let at = latest.get(node) ?? 0;
-    const cells = isCells(node);
-    const key = cells ? keyOf(node) : '';
-    const most = node.rows * node.cols <= SMALL_CELLS ? Infinity : MAX_STEPS;
+  for (let i = steps.length - 1; i >= 0; i--) {
+    const step = steps[i]!;
+    if ('outputs' in step) {
+      for (const input of step.operands) latest.set(held(input).of, units.length + 1);
+      units.push({ isCells: false, nodes: [...step.outputs], pass: step });
+      continue;
+    }
+    if (held(step).of !== step) continue;
+    let at = latest.get(step) ?? 0;
+    const cells = isCells(step);
+    const key = cells ? keyOf(step) : '';
+    const most = step.rows * step.cols <= SMALL_CELLS ? Infinity : MAX_STEPS;
     const known = cells
       ? open.get(key)?.find((unit) => unit >= at && units[unit]!.nodes.length < most)
       : undefined;
@@ -78,14 +95,16 @@ export function scheduled(nodes: readonly Expr[], held: (expr: Expr) => ViewOf):
       units.push({ isCells: cells, nodes: [] });
       if (cells) open.set(key, [...(open.get(key) ?? []), at]);
     }
-    units[at]!.nodes.push(node);
-    for (const input of node.inputs) {
+    units[at]!.nodes.push(step);
+    for (const input of step.inputs) {
       const { of } = held(input);
-      const isAlong = cells && of === input && isSameShape(input, node);
+      const isAlong = cells && of === input && isSameShape(input, step);
       latest.set(of, Math.max(latest.get(of) ?? 0, isAlong ? at : at + 1));
     }
   }
-  return units.reverse().map(({ nodes: own, ...unit }) => ({ ...unit, nodes: own.reverse() }));
+  return units
+    .reverse()
+    .map((unit) => (unit.pass ? unit : { ...unit, nodes: unit.nodes.reverse() }));
 }
 
 function isSameShape(a: Expr, b: Expr): boolean {

@@ -1,0 +1,32 @@
+/** A pass over rows of a compiled loop, as `segment.ts` runs it, over operands that stay in place. */
+import type { LoopPass } from '../../../driver/backend/loop-program.js';
+import type { Expr } from '../../../driver/ir/expr.js';
+import type { DenseMatrix } from '../../../driver/ir/value.js';
+import { allocateBy } from '../kernels/kernel.js';
+import { runSegment } from '../segment.js';
+import type { StreamContext } from '../stream.js';
+import { type KernelUnit, TurnMemory } from './kernel-unit.js';
+
+export function passUnit(
+  { nodes, operands, outputs, blocked }: LoopPass,
+  cellsOf: (expr: Expr) => DenseMatrix,
+  stream: StreamContext,
+): KernelUnit {
+  const inputs = new Map(operands.map((expr) => [expr, cellsOf(expr)]));
+  const outs = outputs.map((expr) => cellsOf(expr).data);
+  const memory = new TurnMemory(outs);
+  const allocate = allocateBy((cells, dtype) => memory.take(cells, dtype));
+  const own = { ...stream, kernels: { ...stream.kernels, allocate } };
+  const segment = { nodes, inputs, outputs, persist: [], blocked };
+  return {
+    run: async () => {
+      memory.begin();
+      const { values } = await runSegment(segment, own);
+      for (const [i, out] of outs.entries()) {
+        const { data } = values.get(outputs[i]!) as DenseMatrix;
+        if (data !== out) out.set(data);
+      }
+    },
+    bytes: () => memory.bytes,
+  };
+}
