@@ -159,8 +159,10 @@ export function stackedSections(session: Evaluator, models: number, run: DryRun)
 /** Plans of all parts for so many models, and what is made model by model in each. */
 export function planText(session: Evaluator, models: number, run: DryRun): string {
   return stackedSections(session, models, run)
-    .map(({ title, exprs, singly }) => {
+    .map(({ title, isLoop, exprs, singly }) => {
       const made = [...singly].map(([op, count]) => `model by model: ${op} x${count}`);
+      const form = isLoop ? session.explainLoop?.(exprs) : undefined;
+      if (form !== undefined) made.push(form);
       return [`== ${title}, ${models} models`, session.explain(exprs), ...made].join('\n');
     })
     .join('\n\n');

@@ -40,6 +40,8 @@ export interface Evaluator {
   recycle?(value: DenseMatrix): void;
   /** The plan of these nodes as text. `verbose`: after each compiler pass that changed it. */
   explain(exprs: readonly Expr[], options?: { readonly verbose?: boolean }): string;
+  /** Whether turns of a loop over these nodes are compiled, as text; absent where none are. */
+  explainLoop?(exprs: readonly Expr[]): string;
   /** Computes nodes and keeps them with their row blocks; absent where nothing is kept. */
   persist?(exprs: readonly Expr[]): Promise<void>;
   /** Keeps data that many requests will read, where they fit; absent where nothing is kept. */

@@ -45,10 +45,15 @@ export function compiledTurns(
   return new CompiledTurns(program, plan, context);
 }
 
-/** What one backend can run by itself; else the reason. */
-function bodyOf(plan: Plan, given: Given, local: Backend): LoopBody | string {
+/** Which form a loop's turns have, as text. @param plan of a turn */
+export function loopText(plan: Plan, local: Backend): string {
+  const why = whyPlanned(plan, local);
+  return why === undefined ? 'turns: compiled after the first few' : `turns: planned, as ${why}`;
+}
+
+/** Why no turn of this plan can be compiled, by where it runs; undefined where it may be. */
+function whyPlanned(plan: Plan, local: Backend): string | undefined {
   if (local.compileLoop === undefined) return `${local.name} compiles no loops`;
-  if (plan.pending.size > 0) return 'something else computes what it reads';
   for (const node of plan.nodes) {
     const { name, source } = node.expr.op;
     if (node.backend !== local) return `${name} runs on ${node.backend.name}`;
@@ -56,6 +61,14 @@ function bodyOf(plan: Plan, given: Given, local: Backend): LoopBody | string {
     // They are kept under nodes of their own.
     if (partsOf(node).length > 0) return `${name} has parts that are kept`;
   }
+  return undefined;
+}
+
+/** What one backend can run by itself; else the reason. */
+function bodyOf(plan: Plan, given: Given, local: Backend): LoopBody | string {
+  if (plan.pending.size > 0) return 'something else computes what it reads';
+  const why = whyPlanned(plan, local);
+  if (why !== undefined) return why;
   const values = new Map<Expr, DenseMatrix>();
   for (const [expr, value] of plan.available) {
     if (given.has(expr)) continue;

@@ -19,7 +19,7 @@ import type { OpDef } from '../ir/op-def.js';
 import type { DenseMatrix, Handle, Value } from '../ir/value.js';
 import type { ResultRole, ReusePolicy } from '../reuse/setting.js';
 import type { Json } from '../reuse/store/entry-format.js';
-import { compiledTurns } from './compiled-turns.js';
+import { compiledTurns, loopText } from './compiled-turns.js';
 import { Execution } from './execution.js';
 import type { ExecutionContext, Outcome } from './execution-context.js';
 import {
@@ -238,6 +238,10 @@ export class Run implements CallHost {
 
   explain(exprs: readonly Expr[], options: { readonly verbose?: boolean } = {}): string {
     return this.#parts.planner.explain(exprs, options.verbose);
+  }
+
+  explainLoop(exprs: readonly Expr[]): string {
+    return loopText(this.plan(simplify(exprs, this.#interner)), this.#parts.local);
   }
 
   /** The placed plan of these nodes, simplified; nothing runs and nothing is claimed. */

@@ -7,11 +7,19 @@ const MAX_IDLE_BYTES = 16 * 1024 * 1024;
 
 const idle: LaneMemory[] = [];
 
-/** One that nobody else uses, of at least so many bytes; what it holds is unspecified. */
-export function takeMemory(bytes: number): LaneMemory {
+/**
+ * One that nobody else uses, of at least so many bytes; what it holds is unspecified. Undefined
+ * where the engine has no place left for one: each takes gigabytes of addresses.
+ */
+export function takeMemory(bytes: number): LaneMemory | undefined {
   const memory = idle.pop() ?? new LaneMemory();
-  memory.reserve(bytes);
-  return memory;
+  try {
+    memory.reserve(bytes);
+    return memory;
+  } catch (error) {
+    if (error instanceof RangeError) return undefined;
+    throw error;
+  }
 }
 
 export function giveMemory(memory: LaneMemory): void {

@@ -62,7 +62,9 @@ export function compileLoop(body: LoopBody, stream: StreamContext): LoopProgram 
   if (layout.bytes > most) {
     return `its values take ${formatBytes(layout.bytes)}, more than ${formatBytes(most)}`;
   }
-  return new Program(body, held, first, turn, layout, stream);
+  const memory = takeMemory(layout.bytes);
+  if (memory === undefined) return `the engine has no memory of ${formatBytes(layout.bytes)} left`;
+  return new Program(body, held, first, turn, layout, stream, memory);
 }
 
 /** The same in every turn. */
@@ -110,12 +112,13 @@ class Program implements LoopProgram {
     turn: readonly Unit[],
     layout: Layout,
     stream: StreamContext,
+    memory: LaneMemory,
   ) {
     this.#body = body;
     this.#held = held;
     this.#layout = layout;
     this.#stream = stream;
-    this.#memory = takeMemory(layout.bytes);
+    this.#memory = memory;
     const blas = atOnce(stream.kernels.blas);
     const callOf = (unit: Unit): Call => this.#callOf(unit, blas);
     const moveOf = (move: Move): Call => this.#moveOf(move);

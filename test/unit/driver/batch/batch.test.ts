@@ -255,6 +255,7 @@ describe('batch', () => {
       program,
     );
     assert.match(text, /== an iteration of w, 3 models\n[\s\S]*matmul.* 50x3 /);
+    assert.match(text, /\nturns: planned, as reference compiles no loops\n/);
     assert.match(text, /== the result, 3 models\n[\s\S]*model by model: topK x1$/);
   });
 

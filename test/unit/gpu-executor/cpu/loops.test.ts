@@ -203,6 +203,7 @@ describe('a compiled loop', () => {
     const slot = slotLeaf(session, { rows: 1, cols: 1, dtype: 'float64' });
     const one = Matrix.of(session, slot).mul(1);
     const given = new Map([[slot, dense(1, 1, Float64Array.of(2))]]);
+    assert.equal(running.explainLoop([one.expr]), 'turns: compiled after the first few');
     const turns = running.loopTurns([one.expr], given)!;
     let count = 0;
     setImmediate(() => setImmediate(() => stop.abort()));
