@@ -12,7 +12,7 @@ import type { Expr } from '../ir/expr.js';
 import type { DenseMatrix } from '../ir/value.js';
 import type { ReuseCache } from '../reuse/reuse-cache.js';
 import { loopSteps } from './loop-steps.js';
-import { partsOf } from './results.js';
+import { keptParts } from './results.js';
 import type { Statistics } from './statistics.js';
 
 /** Cells of slots. */
@@ -59,7 +59,7 @@ function whyPlanned(plan: Plan, local: Backend): string | undefined {
     if (node.backend !== local) return `${name} runs on ${node.backend.name}`;
     if (source === 'files' || source === 'scan') return `${name} reads files`;
     // They are kept under nodes of their own.
-    if (partsOf(node).length > 0) return `${name} has parts that are kept`;
+    if (keptParts(node).length > 0) return `${name} has parts that are kept`;
   }
   return undefined;
 }

@@ -166,7 +166,7 @@ export class Results {
   /** What one plan makes twice is kept once; parts are worth their share of the rows. */
   #keepParts(target: PlanNode, values: ReadonlyMap<Expr, Value>, seconds: number): void {
     const { cache, keeps, onComputed } = this.#context;
-    const parts = partsOf(target);
+    const parts = keptParts(target);
     const rows = parts.at(-1)?.to ?? 0;
     for (const part of parts) {
       const value = partValue(target, part, values);
@@ -187,12 +187,12 @@ export function shares(nodes: readonly PlanNode[], seconds: number): Map<PlanNod
 
 /** The parts a backend is asked for: those of reductions. Rows of a result need no asking. */
 export function askedParts(targets: readonly PlanNode[]): ReadonlyMap<Expr, readonly FilePart[]> {
-  const sums = targets.filter((node) => node.how.kind === 'reduce' && partsOf(node).length > 0);
-  return new Map(sums.map((node) => [node.expr, partsOf(node)]));
+  const sums = targets.filter((node) => node.how.kind === 'reduce' && keptParts(node).length > 0);
+  return new Map(sums.map((node) => [node.expr, keptParts(node)]));
 }
 
 /** Results over parts of the data that are kept beside a node's own. */
-export function partsOf({ stays }: PlanNode): readonly FilePart[] {
+export function keptParts({ stays }: PlanNode): readonly FilePart[] {
   return stays.at === 'host' ? (stays.parts ?? []) : [];
 }
 

@@ -7,7 +7,7 @@
 import type { LoopBody } from '../../../driver/backend/loop-program.js';
 import { denseBytes, type Expr } from '../../../driver/ir/expr.js';
 import { FreeRanges } from './free-ranges.js';
-import { readsOf, type Unit, type ViewOf } from './schedule.js';
+import { type Unit, unitReads, type ViewOf } from './schedule.js';
 
 /** A copy of the cells of a node. */
 export interface Move {
@@ -109,7 +109,7 @@ function allReads(
   const isRead = new Set<Expr>();
   for (const [at, unit] of [...first.map((one) => [-1, one] as const), ...turn.entries()]) {
     const own = new Set(unit.pass ? [] : unit.nodes);
-    for (const [, input] of readsOf(unit)) {
+    for (const [, input] of unitReads(unit)) {
       const { of } = held(input);
       lastRead.set(of, Math.max(lastRead.get(of) ?? -1, at));
       if (!own.has(of)) isRead.add(of);
@@ -137,7 +137,7 @@ function isReadUpTo(
 ): boolean {
   if ((lastRead.get(slot) ?? -1) > unitNumber) return false;
   const unit = turn[unitNumber]!;
-  return readsOf(unit).every(([node, input]) => {
+  return unitReads(unit).every(([node, input]) => {
     const { of, offset } = held(input);
     if (of !== slot) return true;
     const isAlong = input.rows === node.rows && input.cols === node.cols;

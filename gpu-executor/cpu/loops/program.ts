@@ -20,7 +20,7 @@ import { type KernelUnit, kernelUnit } from './kernel-unit.js';
 import { type Layout, layoutOf, type Move } from './layout.js';
 import { giveMemory, takeMemory } from './loop-memory.js';
 import { passUnit } from './pass-unit.js';
-import { holderOf, readsOf, scheduled, type Unit, type ViewOf } from './schedule.js';
+import { holderOf, scheduled, type Unit, unitReads, type ViewOf } from './schedule.js';
 
 type Call = () => void | Promise<void>;
 
@@ -50,7 +50,7 @@ export function compileLoop(body: LoopBody, stream: StreamContext): LoopProgram 
   const brought: Expr[] = [];
   for (const unit of [...first, ...turn]) {
     if (!unit.isCells) continue;
-    const outside = readsOf(unit)
+    const outside = unitReads(unit)
       .map(([, input]) => held(input).of)
       .filter((expr) => body.values.has(expr));
     const sparse = outside.find(isSparse);

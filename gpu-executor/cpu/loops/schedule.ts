@@ -24,7 +24,7 @@ export interface Unit {
 }
 
 /** What a unit reads, and on whose behalf. */
-export function readsOf({ nodes, pass }: Unit): (readonly [reader: Expr, input: Expr])[] {
+export function unitReads({ nodes, pass }: Unit): (readonly [reader: Expr, input: Expr])[] {
   const reading = (node: Expr) => node.inputs.map((input) => [node, input] as const);
   if (pass === undefined) return nodes.flatMap(reading);
   return pass.operands.map((input) => [pass.outputs[0]!, input] as const);
