@@ -136,7 +136,7 @@ export async function openSession(
   let devices: readonly DeviceBackend[] = [];
   try {
     const isSparkAlone = engine === 'spark' && placement === 'blocks';
-    devices = await chosenDevices(options.devices, isSparkAlone, onWarning);
+    devices = await chosenDevices(options, isSparkAlone, onWarning);
     let blocks: Backend = local;
     let spark: SparkBackend | undefined;
     let way: string | undefined;
@@ -200,7 +200,7 @@ export async function openSession(
 
 /** Drivers are looked for when somebody may want them; an engine that takes all leaves none. */
 async function chosenDevices(
-  asked: DeviceChoice | undefined,
+  { devices: asked, onSetup }: OpeningOptions,
   isSparkAlone: boolean,
   onWarning: ((message: string) => void) | undefined,
 ): Promise<readonly DeviceBackend[]> {
@@ -214,5 +214,5 @@ async function chosenDevices(
     return [];
   }
   const { openDevices } = await import('./devices/open-devices.js');
-  return openDevices(choice, onWarning ? { onWarning } : {});
+  return openDevices(choice, { ...(onWarning && { onWarning }), ...(onSetup && { onSetup }) });
 }

@@ -23,6 +23,8 @@ export interface DeviceBackendOptions {
    * takes less time than by the host, as is measured.
    */
   readonly copiesAcross?: boolean;
+  /** Told why a plan waits: kernels are compiled that this machine did not have yet. */
+  readonly onSetup?: (what: string) => void;
   /** Told of a kernel that the device refuses, which the processor does without. */
   readonly onWarning?: (message: string) => void;
 }

@@ -87,7 +87,7 @@ export class DeviceBackend implements Backend {
   readonly #fusion: Fusion;
   readonly #refused: RefusedKernels;
   readonly #limits: StreamLimits;
-  readonly #preparation = new KernelPreparation();
+  readonly #preparation: KernelPreparation;
   readonly #isFused: boolean;
   readonly #ways: PeerWays;
   readonly #copiesAcross: boolean | undefined;
@@ -134,6 +134,9 @@ export class DeviceBackend implements Backend {
     const prepare = (source: string): Promise<void> => this.#held.device.prepare(source);
     this.#fusion = new Fusion({ isCompiled, prepare }, memoryBytesPerSecond, compileSeconds);
     this.#isFused = compileSeconds === 0;
+    const { onSetup } = options;
+    const setup = `compiling kernels for ${this.name}, once on this machine`;
+    this.#preparation = new KernelPreparation(() => onSetup?.(setup));
   }
 
   work(): DeviceWork {

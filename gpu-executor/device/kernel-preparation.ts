@@ -10,10 +10,22 @@ import type { Device } from './driver.js';
 import { lower } from './kernels/lower.js';
 import { isFromHost } from './launch-groups.js';
 
+/** Compiling that takes longer is said. @units milliseconds */
+const SLOW_MS = 1000;
+
 export class KernelPreparation {
+  readonly #onSlow: (() => void) | undefined;
+  readonly #slowMs: number;
+  #isSaid = false;
   /** Operators whose kernels are there, or about to be. */
   readonly #met = new Map<OpDef, Set<DType>>();
   #compiling: Promise<unknown> | undefined;
+
+  /** @param onSlow told once, when kernels have been compiled for a while that a plan waits for */
+  constructor(onSlow?: () => void, slowMs = SLOW_MS) {
+    this.#onSlow = onSlow;
+    this.#slowMs = slowMs;
+  }
 
   /**
    * @param isFused cell-wise steps have kernels of their own from the first on
@@ -30,7 +42,13 @@ export class KernelPreparation {
     const missing = [...new Set(sources)].filter((source) => !device.isCompiled(source));
     if (missing.length === 0) return this.#compiling;
     const all = [this.#compiling, ...missing.map((source) => device.prepare(source))];
+    const say = (): void => {
+      if (!this.#isSaid) this.#onSlow?.();
+      this.#isSaid = true;
+    };
+    const timer = setTimeout(say, this.#slowMs).unref();
     const compiling = Promise.all(all).finally(() => {
+      clearTimeout(timer);
       if (this.#compiling === compiling) this.#compiling = undefined;
     });
     this.#compiling = compiling;

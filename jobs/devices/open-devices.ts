@@ -19,6 +19,8 @@ import type { DeviceChoice } from './device-choice.js';
 
 export interface OpenDevicesOptions {
   readonly onWarning?: (message: string) => void;
+  /** Told what a run waits for: kernels that are compiled. */
+  readonly onSetup?: (what: string) => void;
   /** Default: what this machine has. */
   readonly drivers?: FoundDrivers;
 }
@@ -26,7 +28,7 @@ export interface OpenDevicesOptions {
 /** @throws ConfigError for a named device that is not here or can't be opened */
 export async function openDevices(
   choice: Exclude<DeviceChoice, 'none'>,
-  { onWarning, drivers: given }: OpenDevicesOptions = {},
+  { onWarning, onSetup, drivers: given }: OpenDevicesOptions = {},
 ): Promise<readonly DeviceBackend[]> {
   if (choice === 'auto' && given === undefined && !mayHaveGraphics()) return [];
   const drivers = given ?? deviceDrivers();
@@ -40,7 +42,8 @@ export async function openDevices(
         const beside = found.flatMap(({ driver, index }) =>
           driver === properties.driver ? [index] : [],
         );
-        opened.push(await openDevice(properties, beside, drivers, limits[i], onWarning));
+        const told = { ...(onWarning && { onWarning }), ...(onSetup && { onSetup }) };
+        opened.push(await openDevice(properties, beside, drivers, limits[i], told));
       } catch (error) {
         const name = deviceName(properties);
         if (choice !== 'auto') throw notOpened(name, error);
@@ -59,7 +62,7 @@ function openDevice(
   beside: readonly number[],
   drivers: FoundDrivers,
   memoryBytes: number | undefined,
-  onWarning: ((message: string) => void) | undefined,
+  told: Pick<OpenDevicesOptions, 'onWarning' | 'onSetup'>,
 ): Promise<DeviceBackend> {
   const found = drivers[kind];
   if ('missing' in found) throw new ConfigError(found.missing, { key: 'devices', value: kind });
@@ -67,7 +70,7 @@ function openDevice(
   return openDeviceBackend({
     open,
     ...(memoryBytes === undefined ? {} : { memoryBytes }),
-    ...(onWarning ? { onWarning } : {}),
+    ...told,
   });
 }
 
