@@ -19,6 +19,9 @@ const PATH = new RegExp(
   'i',
 );
 
+/** Whether a path is within a package, of which it always means the same bytes. */
+export const isOfPackage = (path: string): boolean => /^(npm|pypi):/.test(path);
+
 export interface BringOptions {
   readonly signal?: AbortSignal | undefined;
   /** Told before a package is brought. */
@@ -30,7 +33,7 @@ export interface BringOptions {
  * @throws ConfigError for a path that names no version or leaves its package, or when npm fails
  */
 export async function localPath(path: string, options: BringOptions = {}): Promise<string> {
-  if (!/^(npm|pypi):/.test(path)) return path;
+  if (!isOfPackage(path)) return path;
   const [, registry, pack, inside] = PATH.exec(path) ?? [];
   if (pack === undefined || inside!.split(/[\\/]/).includes('..')) {
     throw new ConfigError(

@@ -176,9 +176,11 @@ function imported(importer: Importer, site: NodeSite): ReturnType<Importer> {
 export async function readNetwork(path: string, options: BringOptions = {}): Promise<Network> {
   const here = await localPath(path, options);
   if (/\.pth?$/i.test(here)) return new Network(efficientNetLite0(await readTensors(here), here));
-  const isLayers = /\.(json|[cm]?js)$/i.test(here);
-  return new Network(await (isLayers ? readLayers(here) : readOnnx(here)));
+  return new Network(await (isLayers(here) ? readLayers(here) : readOnnx(here)));
 }
+
+/** Whether a path is taken for a layers model of TensorFlow.js. */
+export const isLayers = (path: string): boolean => /\.(json|[cm]?js)$/i.test(path);
 
 function cut(name: string, value: NetworkValue | undefined, format: NetworkFormat): CutValue {
   if (!(value instanceof RowsValue)) {

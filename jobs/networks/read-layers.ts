@@ -4,7 +4,7 @@
  * refused by name, here or by the layer's importer. Format: tfjs-core `io/types.ts`, `io_utils.ts`.
  */
 import { readFile } from 'node:fs/promises';
-import { dirname, extname, join } from 'node:path';
+import { basename, dirname, extname, join } from 'node:path';
 import { z } from 'zod';
 import { DataError } from '../../driver/index.js';
 import type { Attribute, Constant, NetworkGraph, NetworkOperation } from './graph.js';
@@ -68,6 +68,13 @@ export async function readLayers(path: string): Promise<NetworkGraph> {
   return graphOf(model, constants, path);
 }
 
+/** The file and the shards it names; the file alone where it can not be read. */
+export async function layerFiles(path: string): Promise<readonly string[]> {
+  const file = await modelOf(path).then(fileSchema.safeParse, () => undefined);
+  const shards = file?.data?.weightsManifest.flatMap(({ paths }) => paths) ?? [];
+  return [path, ...shards.map((shard) => shardPath(path, shard))];
+}
+
 async function modelOf(path: string): Promise<unknown> {
   const text = (await bytesOf(path)).toString('utf8');
   if (isModule(path)) return exportedLiteral(text, path);
@@ -83,12 +90,16 @@ const isModule = (path: string): boolean => ['.js', '.mjs', '.cjs'].includes(ext
 /** Beside the model, in the form that it has itself. */
 async function shardOf(model: string, shard: string): Promise<Buffer> {
   if (shard.split(/[\\/]/).includes('..')) throw refused('shards beside it', shard, model);
-  const path = join(dirname(model), shard);
+  const path = shardPath(model, shard);
   if (!isModule(model)) return bytesOf(path);
-  const [, ending] = /^[^.]*(\..*)$/.exec(model.slice(dirname(model).length + 1)) ?? [];
-  const packed = exportedLiteral((await bytesOf(path + ending)).toString('latin1'), path + ending);
-  if (typeof packed !== 'string') throw refused('bytes in base64', typeof packed, path + ending);
+  const packed = exportedLiteral((await bytesOf(path)).toString('latin1'), path);
+  if (typeof packed !== 'string') throw refused('bytes in base64', typeof packed, path);
   return Buffer.from(packed, 'base64');
+}
+
+function shardPath(model: string, shard: string): string {
+  const [, ending] = /^[^.]*(\..*)$/.exec(basename(model)) ?? [];
+  return join(dirname(model), isModule(model) ? `${shard}${ending}` : shard);
 }
 
 async function bytesOf(path: string): Promise<Buffer> {

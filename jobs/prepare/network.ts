@@ -5,8 +5,9 @@
  */
 import { z } from 'zod';
 import { Images, type Matrix } from '../../driver/index.js';
-import { type CutValue, type Network, readNetwork } from '../networks/network.js';
-import type { BringOptions } from '../npm-data.js';
+import { type CutValue, isLayers, type Network, readNetwork } from '../networks/network.js';
+import { layerFiles } from '../networks/read-layers.js';
+import { type BringOptions, isOfPackage } from '../npm-data.js';
 import { Columns } from './columns.js';
 import { cellRows } from './rows.js';
 import { invalid, type PrepareStep } from './step.js';
@@ -45,7 +46,7 @@ const parameters = z.strictObject({
 
 export type NetworkParams = z.output<typeof parameters>;
 
-/** Networks that were read, by path: each once in a process. */
+/** Networks that were read last, by path. */
 const networks = new Map<string, Network>();
 
 export const networkStep: PrepareStep = {
@@ -54,11 +55,14 @@ export const networkStep: PrepareStep = {
   main: 'cut',
   parameters,
   files: ['path'],
+  filesOf: async (path) => (isLayers(path) ? layerFiles(path) : [path]),
   isNotKept: true,
   open: async (given, options: BringOptions) => {
     const { path } = given as NetworkParams;
     if (path === '') throw invalid('network', 'the path of a network', 'none');
-    if (!networks.has(path)) networks.set(path, await readNetwork(path, options));
+    // Other files may be others by now.
+    if (isOfPackage(path) && networks.has(path)) return;
+    networks.set(path, await readNetwork(path, options));
   },
   apply: (all, given) => {
     const params = given as NetworkParams;

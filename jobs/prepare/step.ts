@@ -36,6 +36,8 @@ export interface PrepareStep {
   readonly makesRows?: true;
   /** Parameters that are paths of files, relative to the job file. Default: none. */
   readonly files?: readonly string[];
+  /** What is read of such a path: it and those beside it. */
+  readonly filesOf?: (path: string) => Promise<readonly string[]>;
   /** Reads what the step works with, before it is applied. Default: nothing. */
   readonly open?: (params: StepParams, options: BringOptions) => Promise<void>;
   /** A model behind it is scored and not kept: its file would have to hold what the step reads. */

@@ -16,6 +16,8 @@ import { applyOverrides, type Override, parseOverride } from '../job-file/overri
 import { problemsOf } from '../job-file/problems.js';
 import { jobOf } from '../job-file/read-job.js';
 import type { KeyPath } from '../job-file/yaml-source.js';
+import { isOfPackage } from '../npm-data.js';
+import { stepName, stepOf } from '../prepare/chosen-steps.js';
 import type { RunRecord } from '../runs/record.js';
 import { RunJournal } from '../runs/run-journal.js';
 import { overviewOf, type RunOverview } from '../runs/run-state.js';
@@ -59,15 +61,31 @@ export const jobStep = defineStep({
       read: job.data.read,
       at: data === undefined ? ['job'] : ['with', 'data.path'],
     };
-    return workOf(job, input);
+    return workOf(job, [input, ...(await stepFiles(job))]);
   },
 });
 
-function workOf(job: Job, input: StepInput): StepWork {
+/** Files that its cleaning steps read. Those of packages are always the same. */
+async function stepFiles({ models }: Job): Promise<StepInput[]> {
+  const inputs: StepInput[] = [];
+  for (const document of models[0]?.prepare ?? []) {
+    const { files = [], filesOf } = stepOf(document);
+    for (const path of files.map((key) => document[key])) {
+      if (typeof path !== 'string' || isOfPackage(path)) continue;
+      for (const [i, own] of ((await filesOf?.(path)) ?? [path]).entries()) {
+        const name = `${stepName(document)}${i === 0 ? '' : ` ${i + 1}`}`;
+        inputs.push({ name, from: { path: own }, isAnyFile: true, at: ['job'] });
+      }
+    }
+  }
+  return inputs;
+}
+
+function workOf(job: Job, inputs: readonly StepInput[]): StepWork {
   const model = { name: 'model', file: 'model.json', at: ['job'] };
   const results = { name: 'results', file: 'results.csv', at: ['job'] };
   return {
-    inputs: [input],
+    inputs,
     outputs: job.refit ? [model, results] : [results],
     parameters: parametersOf(job),
     run: (context) => runSearch(job, context),

@@ -3,7 +3,8 @@
  * of `reuse` computes no layer oftener than it says, by convolutions that ran.
  */
 import assert from 'node:assert/strict';
-import { join } from 'node:path';
+import { basename, join, resolve } from 'node:path';
+import { stringify } from 'yaml';
 import type { Backend } from '../../../../driver/backend/backend.js';
 import {
   ConfigError,
@@ -19,6 +20,7 @@ import { createCpuBackend } from '../../../../gpu-executor/cpu/index.js';
 import { logistic } from '../../../../jobs/estimators/logistic.js';
 import { parseJob } from '../../../../jobs/job-file/read-job.js';
 import { readNetwork } from '../../../../jobs/networks/network.js';
+import { parsePipeline } from '../../../../jobs/pipeline/read-pipeline.js';
 import { gridSearch } from '../../../../jobs/search/grid-search.js';
 import type { SearchResult } from '../../../../jobs/search/result.js';
 
@@ -193,5 +195,30 @@ describe('a pretrained network as a step', () => {
     assert.throws(job(''), /expected `refit: false` with step network/);
     const [model] = job('refit: false')().models;
     assert.match(String(model!.prepare![0]!.path), /folder.own\.onnx$/);
+  });
+
+  it('is made again in a pipeline when a file of the network is another one', async () => {
+    const job = {
+      ...{ data: { path: 'a.parquet', target: 'y' }, model: { type: 'logistic' }, refit: false },
+      prepare: [
+        { step: 'network', path: resolve(path), cut: 'conv' },
+        { step: 'network', name: 'packed', path: 'npm://a@1.0.0/model.json', cut: 'conv' },
+        { step: 'network', name: 'later', path: 'none.onnx', cut: 'conv' },
+      ],
+    };
+    const text = stringify({ kind: 'pipeline', steps: { search: { job } } });
+    const { steps } = await parsePipeline('folder/nightly.yaml', text);
+    const inputs = steps[0]!.work.inputs.map(({ name, from, isAnyFile }) => [
+      name,
+      'path' in from ? basename(from.path) : '',
+      isAnyFile ?? false,
+    ]);
+    assert.deepEqual(inputs, [
+      ['data', 'a.parquet', false],
+      ['network', 'functional.json', true],
+      ['network 2', 'functional-1.bin', true],
+      ['network 3', 'functional-2.bin', true],
+      ['later', 'none.onnx', true],
+    ]);
   });
 });
