@@ -201,14 +201,27 @@ export class Columns {
   momentsOver(some: readonly number[], others: readonly Matrix[], weight?: Matrix): StepMoments {
     const { count, mean, scatter } = this.#encodedMoments(some, others, weight);
     const e = this.rows.encoded.cols;
-    const B = this.encodedMap();
-    const { shift } = this.map;
-    const own = B.t().matmul(mean.slice([0, e]));
+    const { shift, scale, mix } = this.map;
+    const own = {
+      mean: mean.slice([0, e]),
+      scatter: scatter.slice([0, e], [0, e]),
+      cross: scatter.slice([0, e], [e]),
+    };
+    // B' S B: where B is a diagonal, products of its cells.
+    if (mix !== null || this.rows.select !== null) {
+      const B = this.encodedMap();
+      own.mean = B.t().matmul(own.mean);
+      own.scatter = B.t().matmul(own.scatter.matmul(B));
+      own.cross = B.t().matmul(own.cross);
+    } else if (scale !== null) {
+      own.mean = own.mean.mul(scale.t());
+      own.scatter = own.scatter.mul(scale).mul(scale.t());
+      own.cross = own.cross.mul(scale.t());
+    }
     return {
       count,
-      mean: shift === null ? own : own.add(shift.t()),
-      scatter: B.t().matmul(scatter.slice([0, e], [0, e]).matmul(B)),
-      cross: B.t().matmul(scatter.slice([0, e], [e])),
+      ...own,
+      ...(shift === null ? {} : { mean: own.mean.add(shift.t()) }),
       otherMean: mean.slice([e]),
       otherScatter: scatter.slice([e], [e]),
     };
