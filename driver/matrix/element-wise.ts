@@ -228,6 +228,10 @@ export abstract class ElementWise<Self> {
   tanh(): Self {
     return this.#unary(ops.tanh);
   }
+  /** The error function. */
+  erf(): Self {
+    return this.#unary(ops.erf);
+  }
   /** log(1 + e^a). */
   softplus(): Self {
     return this.#unary(ops.softplus);

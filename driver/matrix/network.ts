@@ -12,10 +12,11 @@ export function relu(z: Matrix): Matrix {
 }
 
 /**
- * z P(N(0, 1) <= z) by the approximation of Hendrycks and Gimpel, "Gaussian Error Linear Units"
- * (2016): `approximate='tanh'` of PyTorch, and what JAX has by default.
+ * z P(N(0, 1) <= z), by default with the approximation of Hendrycks and Gimpel, "Gaussian Error
+ * Linear Units" (2016), as in JAX; `none`, which PyTorch has by default, is by the error function.
  */
-export function gelu(z: Matrix): Matrix {
+export function gelu(z: Matrix, approximate: 'tanh' | 'none' = 'tanh'): Matrix {
+  if (approximate === 'none') return z.mul(0.5).mul(z.mul(Math.SQRT1_2).erf().add(1));
   const inner = z.mul(z.square().mul(0.044715).add(1)).mul(Math.sqrt(2 / Math.PI));
   return z.mul(0.5).mul(inner.tanh().add(1));
 }

@@ -3,6 +3,7 @@
 import type { Expr } from '../ir/expr.js';
 import type { OpDef } from '../ir/op-def.js';
 import {
+  erfProgram,
   expm1Program,
   expProgram,
   log1pProgram,
@@ -237,6 +238,18 @@ export const tanh = programOp('tanh', tanhProgram, {
   zero: 'either',
   cellFlops: 30,
   partials: [({ g, result, make }) => make(mul, [g, make(sub, [1, make(square, [result])])])],
+});
+
+/** The error function, 2 / sqrt(pi) times the integral of e^-t^2 from 0 to a. */
+export const erf = programOp('erf', erfProgram, {
+  zero: 'either',
+  cellFlops: 80,
+  partials: [
+    ({ g, a, make }) => {
+      const bell = make(exp, [make(neg, [make(square, [a])])]);
+      return make(mul, [g, make(mul, [bell, 2 / Math.sqrt(Math.PI)])]);
+    },
+  ],
 });
 
 /** log(1 + e^a), which neither overflows nor loses digits; the log loss of a decision value. */

@@ -1,5 +1,5 @@
 /** Importers of what works on cells or rows: arithmetic, activations, products, sums. */
-import { foldCols, Images, type Matrix, relu } from '../../driver/index.js';
+import { foldCols, gelu, Images, type Matrix, relu } from '../../driver/index.js';
 import type { Constant } from './graph.js';
 import { affine } from './image-importers.js';
 import type { Importer, NodeSite } from './node-site.js';
@@ -248,6 +248,12 @@ export const cellImporters: Readonly<Record<string, Importer>> = {
   HardSwish: cellwise((x) => x.mul(hardSigmoid(x, 1 / 6, 0.5))),
   LeakyRelu: cellwise((x, site) => leakyRelu(x, site.number('alpha', 0.01))),
   Elu: cellwise((x, site) => elu(x, site.number('alpha', 1))),
+  Erf: cellwise((x) => x.erf()),
+  Gelu: cellwise((x, site) => {
+    const approximate = site.text('approximate', 'none');
+    if (approximate === 'none' || approximate === 'tanh') return gelu(x, approximate);
+    return site.refuse('none or tanh as its approximation');
+  }),
   Softplus: cellwise((x) => x.softplus()),
   Tanh: cellwise((x) => x.tanh()),
   Exp: cellwise((x) => x.exp()),

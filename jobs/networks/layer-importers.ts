@@ -2,7 +2,7 @@
  * Importers of Keras layers, by class. Images lie channels last here as there, so weights are taken
  * as they lie. Defaults are those of Keras 2, which files leave out where they stand.
  */
-import { type Extent, type Matrix, relu } from '../../driver/index.js';
+import { type Extent, gelu, type Matrix, relu } from '../../driver/index.js';
 import {
   betweenRows,
   byWeights,
@@ -51,6 +51,8 @@ const ACTIVATIONS: Readonly<Record<string, (x: Matrix) => Matrix>> = {
   exponential: (x) => x.exp(),
   sigmoid: (x) => x.sigmoid(),
   hard_sigmoid: (x) => hardSigmoid(x, 0.2, 0.5),
+  gelu: (x) => gelu(x, 'none'),
+  gelu_new: (x) => gelu(x),
   softplus: (x) => x.softplus(),
   swish: (x) => x.mul(x.sigmoid()),
   silu: (x) => x.mul(x.sigmoid()),

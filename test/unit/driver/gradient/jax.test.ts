@@ -56,6 +56,7 @@ const network =
 const losses: Readonly<Record<string, (...at: [Matrix, Matrix, Matrix]) => Scalar>> = {
   relu: network(relu),
   gelu: network(gelu),
+  geluByErf: network((z) => gelu(z, 'none')),
   tanh: network((z) => z.tanh()),
   sigmoid: network((z) => z.sigmoid()),
   softmax: (w) =>

@@ -16,6 +16,22 @@ interface Case {
 const ULP = 2 ** -52;
 const softplus = (a: number): number => Math.max(a, 0) + Math.log1p(Math.exp(-Math.abs(a)));
 
+/** Its series below 2 (Abramowitz and Stegun, 7.1.6), a continued fraction of the rest above. */
+function erf(a: number): number {
+  const size = Math.abs(a);
+  if (size > 2) {
+    let fraction = 0;
+    for (let k = 200; k > 0; k--) fraction = k / 2 / (size + fraction);
+    return Math.sign(a) * (1 - Math.exp(-a * a) / Math.sqrt(Math.PI) / (size + fraction));
+  }
+  let [term, sum] = [a, a];
+  for (let n = 1; n < 60; n++) {
+    term *= (2 * a * a) / (2 * n + 1);
+    sum += term;
+  }
+  return Number.isNaN(a) ? a : (2 / Math.sqrt(Math.PI)) * Math.exp(-a * a) * sum;
+}
+
 const cases: Readonly<Record<string, Case>> = {
   exp: { program: programs.expProgram, exact: Math.exp, most: ULP, from: -708, to: 709 },
   expm1: { program: programs.expm1Program, exact: Math.expm1, most: 2 * ULP, from: -50, to: 709 },
@@ -25,6 +41,7 @@ const cases: Readonly<Record<string, Case>> = {
     ...{ program: programs.sigmoidProgram, exact: (a: number) => 1 / (1 + Math.exp(-a)) },
     ...{ most: 3 * ULP, from: -708, to: 709 },
   },
+  erf: { program: programs.erfProgram, exact: erf, most: 6 * ULP, from: -30, to: 30 },
   tanh: { program: programs.tanhProgram, exact: Math.tanh, most: 5 * ULP, from: -30, to: 30 },
   softplus: {
     ...{ program: programs.softplusProgram, exact: softplus },
