@@ -38,12 +38,12 @@ const maxPoolKernel: Kernel<Cells> = {
 const maxPoolGradientKernel: Kernel<Cells> = {
   op: maxPool2dGradient,
   isThreaded: true,
+  laneBytes: (attrs, _inputs, { dtype }) => windowBytes(poolOf('maxPool2dGradient', attrs), dtype),
   run: ({ inputs: [x, y], attrs, out }, { allocate }) => {
     const cells = allocate(out.rows * out.cols, out.dtype);
     cells.fill(0);
-    eachGreatest(x!.data, out.rows, poolOf('maxPool2dGradient', attrs), (output, image) => {
-      cells[image]! += y!.data[output]!;
-    });
+    const operands = { images: x!.data, places: y!.data, taps: cells };
+    foldWindows('route', poolOf('maxPool2dGradient', attrs), out.rows, operands);
     return dense(out.rows, out.cols, cells);
   },
 };

@@ -49,17 +49,20 @@ export interface WindowOperands {
   readonly images: Cells;
   /** All places of all images, a row of them each. */
   readonly places: Cells;
-  /** One run of channels a tap. */
+  /** One run of channels a tap; of `route` images. */
   readonly taps?: Cells;
 }
 
 /** Which operand each work writes to, having read it. */
-const WRITTEN = { sum: 'places', max: 'places', image: 'images', taps: 'taps' } as const;
+const WRITTEN = {
+  ...{ sum: 'places', max: 'places', image: 'images', taps: 'taps', route: 'taps' },
+} as const;
 
 /** Of one image. @units bytes */
 export function windowBytes(window: ImageWindow, dtype: DType): number {
   const run = window.channels * cellBytes({ dtype });
-  return [pixelsOf(window), placesOf(window), tapsOf(window)].reduce(
+  const taps = Math.max(pixelsOf(window), tapsOf(window));
+  return [pixelsOf(window), placesOf(window), taps].reduce(
     (bytes, runs) => bytes + aligned(runs * run),
     0,
   );
@@ -83,14 +86,18 @@ export function foldWindows(
   };
   const image = placed(images, pixelsOf(window), written === 'images');
   const place = placed(places, placesOf(window), written === 'places');
-  const tap = taps && placed(taps, tapsOf(window), written === 'taps');
-  const tapsAt = tap?.load(0) ?? 0;
+  const isOfEach = work === 'route';
+  const runs = isOfEach ? pixelsOf(window) : tapsOf(window);
+  const tap = taps && placed(taps, runs, written === 'taps');
+  let tapsAt = tap?.load(0) ?? 0;
   for (let row = 0; row < rows; row++) {
+    if (isOfEach && row > 0) tapsAt = tap!.load(row);
     run(0, window.outHeight, image.load(row), place.load(row), tapsAt);
     image.store(row);
     place.store(row);
+    if (isOfEach) tap!.store(row);
   }
-  tap?.store(0);
+  if (!isOfEach) tap?.store(0);
 }
 
 /** Rows of cells, one at a time in lane memory. */

@@ -62,6 +62,7 @@ export const simd = {
   const: 12,
   shuffle: 13,
   and: 0x4e,
+  andNot: 0x4f,
   or: 0x50,
   bitselect: 0x52,
   store32Lane: 0x5a,

@@ -4,9 +4,10 @@
  * added back. Channels of a pixel lie together, so lanes go along them. Sums go
  * tap by tap in the order of the window.
  */
-import { op } from './wasm.js';
+import { op, simd } from './wasm.js';
 import {
   FIRST,
+  IMAGE,
   LAST,
   type LaneWindow,
   type LikeColumns,
@@ -20,9 +21,10 @@ import {
 /**
  * `sum`: places += the image times the taps, channel by channel. `max`: places = the greatest of
  * places and image. `image`, `taps`: += the gradient of `sum`. `copy`: taps = the pixels under the
- * window, place by place, zeros beyond the border. `addBack`: the image += those.
+ * window, place by place, zeros beyond the border. `addBack`: the image += those. `route`: taps, an
+ * image, += the places where `max` found them, the first of equal ones.
  */
-export type WindowWork = 'sum' | 'max' | 'image' | 'taps' | 'copy' | 'addBack';
+export type WindowWork = 'sum' | 'max' | 'image' | 'taps' | 'copy' | 'addBack' | 'route';
 
 /** Longer runs are copied in a loop. @units bytes */
 const LONG_BYTES = 256;
@@ -73,6 +75,7 @@ function eachPlace(loops: WindowLoops, work: WindowWork, columns: LikeColumns): 
         else {
           loops.eachRun((step, used) => {
             if (isSummed) sums(loops, work, columns, step, used, count);
+            else if (work === 'route') route(loops, columns, step, used);
             else spread(loops, columns, step, used);
           });
           loops.step(PLACES, count * loops.run);
@@ -145,6 +148,41 @@ function spread(loops: WindowLoops, columns: LikeColumns, step: number, vectors:
       loops.load(loops.row, pixel + 16 * v, isOne);
       loops.load(loops.tap, tap + 16 * v, isOne);
       code.get(loops.cells[v]!).simd(loops.codes.mul).simd(loops.codes.add);
+      loops.store(pixel + 16 * v, isOne);
+    }
+  });
+}
+
+/** The greatest cell under the window, then the place's cell to the first that equals it. */
+function route(loops: WindowLoops, columns: LikeColumns, step: number, vectors: number): void {
+  const { code, codes } = loops;
+  const isOne = step < 16;
+  const greatest = loops.cells.slice(0, vectors);
+  const isOpen = loops.cells.slice(SUMS / 2, SUMS / 2 + vectors);
+  for (const cell of greatest) code.simd(simd.const, ...codes.least).set(cell);
+  loops.eachTap(columns, (pixel) => {
+    for (const [v, cell] of greatest.entries()) {
+      code.get(cell);
+      loops.load(loops.row, pixel + 16 * v, isOne);
+      code.simd(codes.max).set(cell);
+    }
+  });
+  for (const open of isOpen) code.simd(simd.const, ...Array<number>(16).fill(0xff)).set(open);
+  loops.eachTap(columns, (pixel) => {
+    for (const [v, open] of isOpen.entries()) {
+      loops.load(loops.row, pixel + 16 * v, isOne);
+      code.set(loops.value);
+      // NaN is the greatest of all.
+      code.get(loops.value, greatest[v]!).simd(codes.equal);
+      code.get(loops.value, loops.value).simd(codes.unequal).simd(simd.or);
+      code.get(open).simd(simd.and).set(loops.value);
+      code.get(open, loops.value).simd(simd.andNot).set(open);
+      code.get(loops.row, TAPS).do(op.i32Add).get(IMAGE).do(op.i32Sub).set(loops.tap);
+      code.get(loops.tap);
+      loops.load(loops.tap, pixel + 16 * v, isOne);
+      code.get(PLACES, loops.along).do(op.i32Add);
+      loops.loadHere(16 * v, isOne);
+      code.get(loops.value).simd(simd.and).simd(codes.add);
       loops.store(pixel + 16 * v, isOne);
     }
   });

@@ -16,8 +16,14 @@ export interface LaneWindow {
 }
 
 const CODES = {
-  float32: { add: 0xe4, mul: 0xe6, max: 0xe9 },
-  float64: { add: 0xf0, mul: 0xf2, max: 0xf5 },
+  float32: {
+    ...{ add: 0xe4, mul: 0xe6, max: 0xe9, equal: 0x41, unequal: 0x42 },
+    least: [0, 0, 0x80, 0xff, 0, 0, 0x80, 0xff, 0, 0, 0x80, 0xff, 0, 0, 0x80, 0xff],
+  },
+  float64: {
+    ...{ add: 0xf0, mul: 0xf2, max: 0xf5, equal: 0x47, unequal: 0x48 },
+    least: [0, 0, 0, 0, 0, 0, 0xf0, 0xff, 0, 0, 0, 0, 0, 0, 0xf0, 0xff],
+  },
 } as const;
 
 /** Vectors that hold sums at the same time. */

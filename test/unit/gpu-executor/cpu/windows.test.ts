@@ -43,8 +43,9 @@ const GEOMETRIES: readonly (readonly [string, number, Attrs])[] = [
   ],
 ];
 
+const blas = loadBlas({ threads: 1 });
+
 describe('windows on lanes', () => {
-  const blas = loadBlas({ threads: 1 });
   const context = { blas, allocate: allocateBy((count, type) => cellsOf(type, count)) };
   const close = (dtype: DType, actual: DenseMatrix, expected: DenseMatrix, what: string): void =>
     assertClose(actual, expected, dtype === 'float32' ? 1e-5 : 1e-12, `${what} in ${dtype}`);
@@ -74,6 +75,26 @@ describe('windows on lanes', () => {
       }
     });
   }
+});
+
+describe('pools on lanes', () => {
+  it('leads gradients to the first of equal cells, and to NaN, of long windows too', () => {
+    const window = { image: [3, 13, 17], window: [2, 11], stride: [1, 2], padding: [1, 0, 0, 0] };
+    const x = sample(ROWS, 3 * 13 * 17);
+    for (let i = 0; i < x.data.length; i++) x.data[i] = i % 97 === 0 ? NaN : Math.round(x.data[i]!);
+    const y = sample(ROWS, 3 * 2 * 17, 3);
+    const expected = ops.maxPool2dGradient.reference([x, y], window, x);
+    for (const dtype of ['float64', 'float32'] as const) {
+      const inputs = [x, y].map((one) => converted(one, dtype));
+      const context = { blas, allocate: allocateBy((count, type) => cellsOf(type, count)) };
+      const out = { rows: ROWS, cols: x.cols, dtype };
+      const actual = kernelOf.get('maxPool2dGradient')!.run!(
+        { inputs, attrs: window, out },
+        context,
+      );
+      assertClose(actual, expected, dtype === 'float32' ? 1e-6 : 1e-15, dtype);
+    }
+  });
 });
 
 describe('the layout of a block in lane memory', () => {
