@@ -120,10 +120,11 @@ function curvatureOf(
   const mean = weights.reduce((sum, one) => sum.add(one)).div(weights.length);
   const values = models.map(({ params }) => params[number] as number).sort((a, b) => a - b);
   const middle = matrix(X.session, [[values[Math.floor(values.length / 2)]!]]);
-  const { turned, inverse, spread, whole } = curvature(all, mean, middle, shareOf(models));
+  const { turned, narrow, inverse, spread, whole } = curvature(all, mean, middle, shareOf(models));
   return {
     // Kept in this order, each made of the one before.
-    nearRows: { shared: turned },
+    ...(turned ? { nearTurned: { shared: turned } } : {}),
+    nearRows: { shared: narrow },
     nearInverse: { shared: inverse },
     nearSpread: { shared: spread },
     nearWhole: { shared: whole },
@@ -201,7 +202,7 @@ export function singleOf(
   session: Evaluator,
   estimator: RowEstimator,
   models: readonly RowModel[],
-  { nearInverse, nearRows }: Hints,
+  { nearInverse, nearTurned }: Hints,
 ): Hints {
   const { rows, params, rung } = models[0]!;
   const { X, classes } = rows;
@@ -212,8 +213,8 @@ export function singleOf(
   const isLed = isLedBySingle(session, estimator, rows, params, size, nearInverse !== undefined);
   if (!isLed) return {};
   // Standardised columns are those of a model's own training rows, and no others'.
-  return nearRows && !rows.training.standardize
-    ? { turned: nearRows }
+  return nearTurned && !rows.training.standardize
+    ? { turned: nearTurned }
     : { single: { shared: X.cast('float32') } };
 }
 

@@ -32,8 +32,10 @@ export interface Nearby {
 }
 
 export interface Curvature extends Omit<Nearby, 'start'> {
-  /** The rows in coordinates, which curvature everywhere is made of: [n, p], float32. */
-  readonly turned: Matrix;
+  /** The rows in leading coordinates, which curvature everywhere is made of: [n, q], float32. */
+  readonly narrow: Matrix;
+  /** In all coordinates, where fits take enough passes for that to pay: [n, p], float32. */
+  readonly turned?: Matrix;
 }
 
 const SEED = 20_261_130;
@@ -62,9 +64,12 @@ export function curvatureAt(
   const decided = rowDecisions(rows);
   const all = at.squares.rows;
   const size = leadingOf(all);
-  const turned = decided(at.weights(eye(X.session, all))).cast('float32');
+  const one = eye(X.session, all);
+  // Making them takes as long as they spare in some fifty passes: joint columns take fewer.
+  const isTurned = loss.bend !== undefined || size === all;
+  const made = decided(at.weights(isTurned ? one : leading(one, size).t())).cast('float32');
   const narrow =
-    size === all ? turned : turned.slice(null, [0, size - 1]).cbind(turned.slice(null, all - 1));
+    made.cols === size ? made : made.slice(null, [0, size - 1]).cbind(made.slice(null, all - 1));
   const z = decided(weights);
   const bends = (loss.ownBend ?? loss.bend)!(z, target).mul(weight);
   const exact = (loss.bend ?? loss.ownBend)!(z, target).mul(weight);
@@ -88,7 +93,8 @@ export function curvatureAt(
   });
   const [first, ...others] = inverses;
   const spread = at.squares.matmul(sums.mul(share));
-  return { turned, inverse: first!.rbind(...others), spread, whole };
+  const turned = isTurned ? { turned: made } : {};
+  return { ...turned, narrow, inverse: first!.rbind(...others), spread, whole };
 }
 
 /** Of coordinates, which lie in order of their size, the first and the last, a free intercept's. */

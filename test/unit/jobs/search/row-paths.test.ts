@@ -78,6 +78,10 @@ const cases: readonly Case[] = [
     more: { grid: { C: [0.1, 1e-3, 0.01] } },
   },
   { name: 'margins', estimator: linearSvm, classes: 3, metric: 'accuracy' },
+  {
+    ...{ name: 'margins of more columns', estimator: linearSvm, classes: 3, metric: 'accuracy' },
+    ...{ columns: 140, more: { grid: { C: [1e-3, 0.01] } } },
+  },
 ];
 
 const SOFTMAX = {
