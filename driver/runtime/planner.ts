@@ -34,7 +34,7 @@ import type { Recall } from './recall.js';
 const REMOTE_PARTIAL_BYTES = 8 * 1024 * 1024;
 
 /** Of what may be whole on the host, what may be made of a table of which some rows are asked for. */
-const TABLE_SHARE = 1 / 4;
+const TABLE_SHARE = 1 / 2;
 
 const none: ReadonlySet<Expr> = new Set();
 
