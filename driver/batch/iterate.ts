@@ -3,7 +3,7 @@
  * done in one plan, so that an iteration is one pass over the data. Invariant: between iterations
  * small state is cells on the host, so that expressions do not grow with the iterations; large state
  * stays where it was made. A loop that took all iterations it might goes on there when it is asked
- * for more.
+ * for more, and one that was ended from outside where it was last kept.
  */
 import { PlanError, ShapeError } from '../errors.js';
 import type { Evaluator } from '../ir/evaluator.js';
@@ -12,6 +12,7 @@ import type { LoopEnd, LoopIdentity } from '../ir/loop-end.js';
 import type { DenseMatrix } from '../ir/value.js';
 import { fill, matrix } from '../matrix/create.js';
 import { Matrix } from '../matrix/matrix.js';
+import { Checkpoints } from './checkpoints.js';
 import { loopForm } from './loop-form.js';
 import { slotLeaf, Trace } from './trace.js';
 
@@ -28,6 +29,13 @@ export interface LoopStep<S extends LoopState> {
 export interface IterateOptions {
   /** At least 1. */
   readonly maxIterations: number;
+  /** Iterations of this model, where these are fewer; may be each model's own, [1, 1]. */
+  readonly most?: Matrix;
+  /**
+   * Time after which a loop keeps where it stands, then half as long again each time.
+   * @units ms, default 30 s; 0: after each iteration
+   */
+  readonly checkpointMs?: number;
   /** Larger state is not brought to the host between iterations. @units bytes, default 32 MiB */
   readonly hostBytes?: number;
 }
@@ -58,10 +66,14 @@ export const HOST_BYTES = 32 * 1024 * 1024;
 export async function iterate<S extends LoopState>(
   state: S,
   step: (state: S) => LoopStep<S>,
-  { maxIterations, hostBytes = HOST_BYTES }: IterateOptions,
+  options: IterateOptions,
 ): Promise<LoopResult<S>> {
-  const session = checkedState(state, maxIterations);
-  if (session instanceof Trace) return session.loop(state, step, { maxIterations, hostBytes });
+  const { hostBytes = HOST_BYTES, most } = options;
+  const session = checkedState(state, options.maxIterations);
+  if (session instanceof Trace) return session.loop(state, step, { ...options, hostBytes });
+  const own = most ? await most.asScalar().value() : options.maxIterations;
+  const maxIterations = Math.min(own, options.maxIterations);
+  const checkpoints = new Checkpoints(options.checkpointMs);
   const begun = performance.now();
   const loop = session.loopEnd && identityOf(session, state, step);
   const like = Object.values(state).map(({ expr }) => expr);
@@ -89,6 +101,10 @@ export async function iterate<S extends LoopState>(
       state: exprs.map((expr, i) => (isLarge[i] ? { expr, of: expr } : cells.shift()!)),
     };
     current = standing(session, state, end);
+    if (loop && checkpoints.isDue && !end.isFinished && end.iterations < maxIterations) {
+      const seconds = checkpoints.taken();
+      session.keepLoopEnd?.(loop, end, seconds, seconds);
+    }
   }
   const seconds = (performance.now() - begun) / 1000;
   const isFurther = end.iterations > (known?.iterations ?? 0);

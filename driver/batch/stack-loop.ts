@@ -12,10 +12,11 @@ import type { BatchValue } from '../ir/batch-rule.js';
 import { cellBytes } from '../ir/dtype.js';
 import type { Evaluator, LoopTurns } from '../ir/evaluator.js';
 import type { Expr } from '../ir/expr.js';
-import type { LoopEnd, LoopIdentity } from '../ir/loop-end.js';
+import type { LoopEnd } from '../ir/loop-end.js';
 import type { DenseMatrix, Value } from '../ir/value.js';
 import { matrix } from '../matrix/create.js';
 import type { Matrix } from '../matrix/matrix.js';
+import { Checkpoints, identitiesOf, knownEnds, limitsOf } from './checkpoints.js';
 import {
   checkStep,
   HOST_BYTES,
@@ -24,7 +25,6 @@ import {
   type LoopState,
   type LoopStep,
 } from './iterate.js';
-import { loopForm } from './loop-form.js';
 import {
   type HeldValues,
   heldOf,
@@ -84,14 +84,19 @@ export class StackLoop<S extends LoopState> {
   readonly #memory: StateMemory;
   /** State has been left on a device. */
   #hasLeft = false;
+  readonly #most: Expr | undefined;
+  readonly #checkpoints: Checkpoints;
 
   constructor(
     run: StackRun,
     start: S,
     step: (state: S) => LoopStep<S>,
-    { maxIterations, hostBytes = HOST_BYTES }: IterateOptions,
+    { maxIterations, most, checkpointMs, hostBytes = HOST_BYTES }: IterateOptions,
   ) {
     this.#maxIterations = maxIterations;
+    this.#most = most?.expr;
+    const every = run.session.loopEnd === undefined ? Infinity : checkpointMs;
+    this.#checkpoints = new Checkpoints(every);
     this.#run = run;
     this.#session = run.session;
     this.#memory = new StateMemory(run.session);
@@ -123,17 +128,18 @@ export class StackLoop<S extends LoopState> {
 
   /** @param mayLeave state may stay on a device between steps */
   async #taken(mayLeave: boolean): Promise<LoopResult<S>> {
-    const maxIterations = this.#maxIterations;
+    const limits = await limitsOf(this.#run, this.#maxIterations, this.#most);
     const begun = performance.now();
     const { models, lost } = this.#run;
-    const loops = this.#identities();
-    const known = await this.#known(loops);
+    const leaves = this.#leaves.map(({ expr }) => expr);
+    const loops = identitiesOf(this.#run, this.#names, leaves, [...this.#start, ...this.#step]);
+    const known = await knownEnds(this.#run, loops, leaves, limits);
     const iterations = Float64Array.from(models, (k) => known[k]?.iterations ?? 0);
     const finished = Float64Array.from(models, (k) => (known[k]?.isFinished ? 1 : 0));
     const start = await this.#begin(known);
     const ends = start.map((values) => values.toEnd());
     const isGoing = (model: number): boolean =>
-      finished[model] === 0 && iterations[model]! < maxIterations && !lost.has(model);
+      finished[model] === 0 && iterations[model]! < limits[model]! && !lost.has(model);
     // Those lost before the loop, or with nothing left to do, have the state it begins with.
     const still = models.filter((model) => !isGoing(model));
     for (const [i, end] of ends.entries()) end.set(still, start[i]!, still);
@@ -154,7 +160,7 @@ export class StackLoop<S extends LoopState> {
           if (compiled?.turns) compiled.turns.end();
           compiled = this.#compile(going, state, mayLeave);
         }
-        const most = Math.min(...going.map((model) => maxIterations - iterations[model]!));
+        const most = Math.min(...going.map((model) => limits[model]! - iterations[model]!));
         const { next, done, steps } = await this.#goOn(compiled, state, going, most);
         state = next;
         const goesOn = new Set(going);
@@ -174,6 +180,11 @@ export class StackLoop<S extends LoopState> {
           for (const [i, end] of ends.entries()) end.set(ended, held[i]!, places);
         }
         going = going.filter(isGoing);
+        if (loops && this.#checkpoints.isDue) {
+          const held = await heldOf(state);
+          const placed = compiled.models;
+          this.#checkpoints.keep(this.#session, loops, held, { placed, going, iterations });
+        }
       }
     } finally {
       if (compiled?.turns) compiled.turns.end();
@@ -190,25 +201,6 @@ export class StackLoop<S extends LoopState> {
       this.#session.keepLoopEnd?.(loop, end, waited / models.length, waited);
     }
     return this.#result(ends, iterations, finished);
-  }
-
-  /** What the loop of each model is known by; undefined where nothing is kept. */
-  #identities(): LoopIdentity[] | undefined {
-    if (this.#session.loopEnd === undefined) return undefined;
-    const slots = this.#leaves.map(({ expr }) => expr);
-    const isLeaf = (expr: Expr): boolean => this.#run.valuesOf(expr) !== undefined;
-    const roots = [...this.#start, ...this.#step];
-    const { text: form, leaves } = loopForm(this.#names, slots, roots, isLeaf);
-    return this.#run.models.map((k) => {
-      return { form, inputs: leaves.map((leaf) => this.#run.valuesOf(leaf)!.of([k]).expr) };
-    });
-  }
-
-  /** Where the loops stood that were asked for before. */
-  #known(loops: readonly LoopIdentity[] = []): Promise<(LoopEnd | undefined)[]> {
-    const like = this.#leaves.map(({ expr }) => expr);
-    const limit = { most: this.#maxIterations, isFresh: this.#run.isFresh };
-    return Promise.all(loops.map((loop) => this.#session.loopEnd!(loop, like, limit)));
   }
 
   /** The state before the first step that is to be taken. */
@@ -313,7 +305,7 @@ export class StackLoop<S extends LoopState> {
     let steps = 0;
     await turns.take(() => {
       steps++;
-      if (steps >= most) return true;
+      if (steps >= most || this.#checkpoints.isDue) return true;
       if (places.some((place) => done.value.data[place] !== 0)) return true;
       return compiled.mayLose && lostPlaces(next, done).size > 0;
     });

@@ -74,9 +74,13 @@ export async function trainNetwork(
     ...stateOf(first.map((layer) => descentFrom(optimiser, layer))),
     ...named('norm', norms),
   };
-  const steps = Math.ceil(X.rows / batchRows) + (validation ? 1 : 0);
+  const stepsOf = (own: Matrix): Matrix => own.div(batchRows).ceil();
+  const { trained = count } = start as Readonly<Record<string, Matrix>>;
+  const steps = validation ? stepsOf(trained).add(stepsOf(count.sub(trained))) : stepsOf(count);
   const end = await iterate(start, (state) => stepOf(rows, training, state), {
-    maxIterations: maxEpochs * steps,
+    // More epochs are more of the same loop, which goes on where it stood after fewer.
+    maxIterations: maxEpochs * (Math.ceil(X.rows / batchRows) + 1),
+    most: steps.mul(maxEpochs),
   });
   const kept = validation ? (name: string) => end[`best ${name}`]! : (name: string) => end[name]!;
   return { layers: matricesOf(network, X, kept), isConverged: end.isConverged!, loss: end.loss! };
@@ -232,7 +236,7 @@ function countersAfter(
   { size, isTraining }: Batch,
   score: Matrix | undefined,
 ) {
-  const { batchRows, maxEpochs, patience, rates, numbers } = training;
+  const { batchRows, patience, rates, numbers } = training;
   const now = state as Readonly<Record<string, Matrix>>;
   const { count, trained = count } = now;
   const isLearned = (one: Matrix): Matrix => (isTraining ? one.mul(isTraining) : one);
@@ -269,7 +273,7 @@ function countersAfter(
     rate: atEnd(rateAfter, now.rate!),
     isConverged,
     isBetter: isEnd.and(value.lt(now.best!)),
-    done: isConverged.or(epoch.ge(maxEpochs)),
+    done: isConverged,
   };
 }
 

@@ -41,8 +41,8 @@ function factorise(s: Session, seed: number, maxIterations: number, hostBytes?: 
 type Result = Readonly<Record<'w' | 'iterations' | 'finished', Matrix>>;
 
 /** Ridge regression by gradients with momentum: state of three matrices. */
-const descent = (async ({ X, y, penalty }, params) => {
-  const { limit } = params as { limit: number };
+const descent = (async ({ X, y, penalty, most }, params) => {
+  const { limit, every } = params as { limit: number; every?: number };
   const none = zeros(X!.session, X!.cols, 1);
   const { w, iterations, finished } = await iterate(
     { w: none, v: none, size: zeros(X!.session, 1, 1) },
@@ -52,7 +52,11 @@ const descent = (async ({ X, y, penalty }, params) => {
       const size = move.abs().max().asMatrix();
       return { state: { w: w.add(move), v: move, size }, done: size.lt(1e-4) };
     },
-    { maxIterations: limit },
+    {
+      maxIterations: limit,
+      ...(most ? { most } : {}),
+      ...(every === undefined ? {} : { checkpointMs: every }),
+    },
   );
   return { w, iterations, finished };
 }) as BatchFunction<Result>;
@@ -61,14 +65,31 @@ async function train(
   s: Session,
   penalties: readonly number[],
   limit: number,
-  options: { readonly keepsEnds?: boolean; readonly isFresh?: boolean } = {},
+  {
+    every,
+    most,
+    ...options
+  }: {
+    readonly keepsEnds?: boolean;
+    readonly isFresh?: boolean;
+    /** Time between checkpoints. */
+    readonly every?: number;
+    /** Iterations of each model. */
+    readonly most?: readonly number[];
+  } = {},
 ): Promise<{ cells: number[][]; iterations: number[]; kernels: number }> {
   const X = rand(s, 50, 4, { seed: 1, distribution: 'normal' });
   const y = rand(s, 50, 1, { seed: 2 });
   const penalty = { columns: matrix(s, [penalties]), cols: 1 };
-  const args = { X: { shared: X }, y: { shared: y }, penalty };
+  const limits = most && { most: { columns: matrix(s, [most]), cols: 1 } };
+  const args = { X: { shared: X }, y: { shared: y }, penalty, ...limits };
   const before = s.statistics.kernels;
-  const named = { name: 'momentum', version: '1', params: { limit }, ...options };
+  const named = {
+    name: 'momentum',
+    version: '1',
+    params: { limit, ...(every === undefined ? {} : { every }) },
+    ...options,
+  };
   const models = await batch(s, penalties.length, args, descent, named);
   const { kernels } = s.statistics;
   const iterations = await cellsOf(...models.map((model) => model.iterations));
@@ -151,6 +172,27 @@ describe('loops that go on', () => {
       assert.equal(s.loops.found, keepsEnds ? 2 : 0);
       if (keepsEnds) assert.ok(kernels <= 4, `${kernels} kernels, none of an iteration`);
     }
+  });
+
+  it('are kept on their way, for those that are ended before they are done', async () => {
+    const s = open();
+    const six = await train(s, [1, 2, 4], 6, { every: 0 });
+    assert.equal(s.loops.found, 0);
+    const four = await train(s, [1, 2, 4], 4, { every: 0 });
+    assert.deepEqual(four.cells, (await train(open(), [1, 2, 4], 4)).cells);
+    assert.deepEqual([s.loops.found, s.loops.iterations], [3, 12], 'all stand at 4');
+    assert.ok(four.kernels * 4 < six.kernels, `${four.kernels} of ${six.kernels} kernels`);
+  });
+
+  it('models of a stack take as many iterations as each is given, and go on by more', async () => {
+    const s = open();
+    const first = await train(s, [1, 2], 9, { most: [3, 6] });
+    assert.deepEqual(first.iterations, [3, 6]);
+    const more = await train(s, [1, 2], 9, { most: [5, 7] });
+    assert.deepEqual(more.iterations, [5, 7]);
+    const cold = await Promise.all([5, 7].map((limit, k) => train(open(), [k + 1], limit)));
+    assert.deepEqual(more.cells, cold.flatMap(({ cells }) => cells)); // biome-ignore format: a claim
+    assert.deepEqual([s.loops.found, s.loops.iterations], [2, 9]);
   });
 
   it('a session without reuse keeps nothing', async () => {

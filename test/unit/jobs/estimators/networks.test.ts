@@ -209,6 +209,24 @@ describe('networks', () => {
     assert.equal(model.code, 3);
   });
 
+  it('of more epochs go on where they stood', async () => {
+    const of = async (own: Session, epochs: number) => {
+      const before = own.statistics.kernels;
+      const grid = { hidden_layer_sizes: [[3, 2]], max_iter: [epochs] };
+      const { trials } = await search(own, autoencoder, grid);
+      const scores = trials.flatMap((trial) => trial.splitScores.neg_reconstruction_error!);
+      return { scores, kernels: own.statistics.kernels - before };
+    };
+    const [warm, fresh] = [await createCpuBackend(), await createCpuBackend()].map(
+      (local) => new Session({ local }),
+    ) as [Session, Session];
+    await of(warm, 4);
+    const [more, cold] = [await of(warm, 5), await of(fresh, 5)];
+    assert.deepEqual(more.scores, cold.scores);
+    assert.ok(more.kernels < 0.4 * cold.kernels, `${more.kernels} of ${cold.kernels} kernels`);
+    await Promise.all([warm.close(), fresh.close()]);
+  });
+
   it('of a list are refitted to a model whose cells say the same', async () => {
     const layers: LayerList = [
       { conv2d: { filters: 2, kernel_size: 2, padding: 'same', activation: 'relu' } },
