@@ -4,9 +4,12 @@
  * like other data. What is done by channel, and averages, are compositions of operators.
  */
 import type { AttrValue } from '../ir/attrs.js';
+import type { DType } from '../ir/dtype.js';
+import { type Cells, cellsOf } from '../ir/value.js';
 import { type ImageShape, windowOf } from '../operators/image-window.js';
 import { ops } from '../operators/index.js';
 import { poolOf } from '../operators/pool2d.js';
+import { forgetOldest } from '../support/forget-oldest.js';
 import { fill, matrix } from './create.js';
 import { made } from './grouped.js';
 import type { Matrix } from './matrix.js';
@@ -177,22 +180,10 @@ export class Images implements ImageShape {
     return new Images(made(ops.permuteAxes, [tall], back), { height, width, channels });
   }
 
-  /** What each of the new places takes of the old ones: [from * channels, to * channels]. */
   #interpolation(from: number, to: number, channels: number): Matrix {
-    const cells = new (this.matrix.dtype === 'float32' ? Float32Array : Float64Array)(
-      from * channels * to * channels,
-    );
-    for (let place = 0; place < to; place++) {
-      const at = Math.max(0, ((place + 0.5) * from) / to - 0.5);
-      const first = Math.min(Math.floor(at), from - 1);
-      const second = Math.min(first + 1, from - 1);
-      for (let c = 0; c < channels; c++) {
-        const col = place * channels + c;
-        cells[(first * channels + c) * to * channels + col]! += 1 - (at - first);
-        cells[(second * channels + c) * to * channels + col]! += at - first;
-      }
-    }
-    return matrix(this.matrix.session, from * channels, to * channels, cells, { copy: false });
+    const { dtype, session } = this.matrix;
+    const cells = interpolation(from, to, channels, dtype);
+    return matrix(session, from * channels, to * channels, cells, { copy: false });
   }
 
   /** A function of cells, or of rows, that keeps their number. */
@@ -338,4 +329,32 @@ export function paddingOf(
     return [Math.floor(beyond / 2), Math.ceil(beyond / 2)];
   });
   return sides as [number, number, number, number];
+}
+
+const interpolations = new Map<string, Cells>();
+const MAX_INTERPOLATIONS = 32;
+
+/**
+ * What each of the new places takes of the old ones: [from * channels, to * channels]. The same
+ * cells each time, as large matrices are known by their memory: others would make a network behind
+ * them another one.
+ */
+function interpolation(from: number, to: number, channels: number, dtype: DType): Cells {
+  const key = `${from},${to},${channels},${dtype}`;
+  const known = interpolations.get(key);
+  if (known !== undefined) return known;
+  const cells = cellsOf(dtype, from * channels * to * channels);
+  for (let place = 0; place < to; place++) {
+    const at = Math.max(0, ((place + 0.5) * from) / to - 0.5);
+    const first = Math.min(Math.floor(at), from - 1);
+    const second = Math.min(first + 1, from - 1);
+    for (let c = 0; c < channels; c++) {
+      const col = place * channels + c;
+      cells[(first * channels + c) * to * channels + col]! += 1 - (at - first);
+      cells[(second * channels + c) * to * channels + col]! += at - first;
+    }
+  }
+  interpolations.set(key, cells);
+  forgetOldest(interpolations, MAX_INTERPOLATIONS);
+  return cells;
 }

@@ -139,13 +139,16 @@ export class StoreRecall {
     let isAlone = false;
     for (const expr of wanted) {
       const isOfPass = passes.has(expr);
+      const key = lineageKey(expr);
+      // The lease is ours under an equal node, such as one over other memory of equal cells.
+      const isHeld = this.#last !== undefined && key === lineageKey(this.#last);
       const isOutOfOrder = this.#last !== undefined && byKey(expr, this.#last) < 0;
-      if (isOutOfOrder || (isOfPass && isAlone)) {
+      if (isHeld || isOutOfOrder || (isOfPass && isAlone)) {
         this.#refused.add(expr);
         continue;
       }
       const isDone = isOfPass ? () => this.#areStored(passes) : undefined;
-      const lease = await store.lease(lineageKey(expr), this.#signal, isDone);
+      const lease = await store.lease(key, this.#signal, isDone);
       if (lease === 'stored') this.#isCovered &&= !isOfPass;
       else if (lease === undefined) {
         this.#refused.add(expr);

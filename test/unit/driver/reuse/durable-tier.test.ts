@@ -3,9 +3,10 @@ import { writeFileSync } from 'node:fs';
 import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { matrix, rand, Session } from '../../../../driver/index.js';
-import { isWorthItsRoom } from '../../../../driver/reuse/durable-tier.js';
+import { createReferenceBackend, matrix, rand, Session } from '../../../../driver/index.js';
+import { DurableTier, isWorthItsRoom } from '../../../../driver/reuse/durable-tier.js';
 import { DurableStore } from '../../../../driver/reuse/store/durable-store.js';
+import { releaseAll } from '../../../../driver/reuse/store-recall.js';
 import { createCpuBackend } from '../../../../gpu-executor/cpu/index.js';
 import { openSession } from '../../../../jobs/engines.js';
 import { readJob } from '../../../../jobs/job-file/read-job.js';
@@ -118,6 +119,23 @@ describe('durable tier', () => {
     const other = await gram(cells);
     assert.equal(other.kernels, 1);
     assert.notDeepEqual(other.values, cold.values);
+  });
+
+  it('leases equal nodes over other memory once, and does not wait for itself', async () => {
+    const store = await DurableStore.open(join(folder, 'equal'));
+    const session = new Session({ local: createReferenceBackend(), reuse: 'off' });
+    const cells = Float64Array.from({ length: 5000 * 50 }, (_, i) => Math.sin(i));
+    const grams = [cells, cells.slice()].map((own) => {
+      const x = matrix(session, 5000, 50, own, { copy: false });
+      return x.t().matmul(x).expr;
+    });
+    assert.notEqual(grams[0], grams[1]);
+    const tier = new DurableTier(store, () => 1);
+    const signal = AbortSignal.timeout(10_000);
+    const { leases } = await tier.recall(grams, () => false, signal);
+    assert.equal(leases.size, 1);
+    await releaseAll(leases);
+    await session.close();
   });
 
   it('looks at the data once for two runs at the same time', async () => {

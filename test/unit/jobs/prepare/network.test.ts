@@ -8,6 +8,7 @@ import { stringify } from 'yaml';
 import type { Backend } from '../../../../driver/backend/backend.js';
 import {
   ConfigError,
+  fill,
   Images,
   type Matrix,
   matrix,
@@ -154,6 +155,13 @@ describe('a pretrained network as a step', () => {
       [...data].flatMap((cell) => [cell, cell]),
     );
     assert.equal(images.resize(2, 3), images);
+    // Weights of more than 4,096 cells are known by their memory.
+    const large = new Images(fill(session, 1, 24 * 24 * 3, 1), {
+      height: 24,
+      width: 24,
+      channels: 3,
+    });
+    assert.equal(large.resize(32, 32).matrix.expr, large.resize(32, 32).matrix.expr);
   });
 
   it('refuses what it can not work on', async () => {
