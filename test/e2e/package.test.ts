@@ -40,11 +40,11 @@ describe('the package', () => {
   after(() => folder.remove());
 
   const examples = 'node_modules/reprise/examples';
-  const answer = (command: string, job: string) => {
+  const answer = (command: string, job: string, ...overrides: readonly string[]) => {
     const bin = 'node_modules/reprise/dist/jobs/cli/main.js';
     const { status, stdout, stderr } = spawnSync(
       process.execPath,
-      [bin, command, `${examples}/${job}`, '--engine', 'local', '--json'],
+      [bin, command, `${examples}/${job}`, ...overrides, '--engine', 'local', '--json'],
       { cwd: folder.path, encoding: 'utf8' },
     );
     assert.equal(status, 0, stderr);
@@ -70,8 +70,10 @@ describe('the package', () => {
       'late-flights.yaml',
       'late-network.yaml',
       'late-svm.yaml',
+      'loans.yaml',
       'nightly-flights.yaml',
       'nightly.yaml',
+      'transfer.yaml',
       'weather.yaml',
     ]);
     const nightly = answer('run', 'nightly.yaml');
@@ -91,6 +93,12 @@ describe('the package', () => {
     // Its data are in no npm package: it says how to bring them, and takes a table of their columns.
     writeFileSync(folder.file(`${examples}/flights.csv`), newYork(400));
     assert.equal(answer('run', 'cleaning.yaml').trials, 96);
+    const loans = readFileSync(folder.file(`${examples}/loans.yaml`), 'utf8');
+    const columns = [...loans.matchAll(/\{ name: (\w+), encode/g)].map(([, name]) => name);
+    const rows = Array.from({ length: 40 }, (_, i) => columns.map((_, j) => (i * (j + 3)) % 11));
+    writeFileSync(folder.file('loans.csv'), [columns, ...rows].map((row) => row.join()).join('\n'));
+    assert.equal(answer('plan', 'loans.yaml', `data.path=${folder.file('loans.csv')}`).rows, 40);
+    assert.equal(answer('plan', 'transfer.yaml').steps.length, 2);
   });
 
   it('fills back nights of its example with a schedule, in a folder of their own', () => {
