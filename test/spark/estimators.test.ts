@@ -175,7 +175,11 @@ describe('estimators on Spark', function () {
       { type: 'linear-svm', loss: 'hinge' },
       { type: 'nmf', beta_loss: 'kullback-leibler' },
     ];
-    for (const { type, ...own } of [...estimators.map(({ name }) => ({ type: name })), ...others]) {
+    // Of three columns no image is made.
+    const named = estimators
+      .filter(({ name }) => name !== 'cnn')
+      .map(({ name }) => ({ type: name }));
+    for (const { type, ...own } of [...named, ...others]) {
       const { task, parameters } = estimators.find(({ name }) => name === type)!;
       const known = Object.entries(small).filter(([key]) => key in parameters.shape);
       const target = { regression: { target: 'y' }, classification: { target: 'kind' } };

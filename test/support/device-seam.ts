@@ -1,6 +1,7 @@
 /** What every device driver is held to: memory, copies, kernels, events, and what is refused. */
 import assert from 'node:assert/strict';
-import { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, writeFileSync } from 'node:fs';
+import { rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { ConfigError, ExecutionError, InternalError, ResourceError } from '../../driver/errors.js';
@@ -360,7 +361,8 @@ export function itKeepsTheSeam({ driver: driverOf, keeping, version }: DriverUnd
       for (const name of kept()) writeFileSync(join(folder, name), 'damaged');
       assert.deepEqual(await once(), expected);
     } finally {
-      rmSync(folder, { recursive: true, force: true, maxRetries: 10 });
+      // Binaries are written beside what waits for kernels.
+      await rm(folder, { recursive: true, force: true, maxRetries: 10, retryDelay: 50 });
     }
   });
 }

@@ -21,10 +21,13 @@ export interface KernelUnit {
   readonly bytes: () => number;
 }
 
+/** A value as it stands in this turn: kernels know what they have seen by the object. */
+export type Now = () => DenseMatrix;
+
 /** @param blas that of the context, without its threads */
 export function kernelUnit(
   expr: Expr,
-  inputs: readonly DenseMatrix[],
+  operands: readonly Now[],
   { data: out }: DenseMatrix,
   stream: StreamContext,
   blas: Blas,
@@ -32,7 +35,8 @@ export function kernelUnit(
   const memory = new TurnMemory([out]);
   const allocate = allocateBy((cells, dtype) => memory.take(cells, dtype));
   const own: KernelContext = { ...stream.kernels, allocate };
-  const isLong = expr.op.flops(inputs, expr.attrs, expr) >= LONG_FLOPS || isThreaded(expr, own);
+  const isLong =
+    expr.op.flops(expr.inputs, expr.attrs, expr) >= LONG_FLOPS || isThreaded(expr, own);
   const asynchronous = { ...stream, kernels: isLong ? own : { ...own, blas } };
   const store = ({ data }: DenseMatrix): void => {
     if (data !== out) out.set(data);
@@ -40,6 +44,7 @@ export function kernelUnit(
   return {
     run: () => {
       memory.begin();
+      const inputs = operands.map((now) => now());
       const value = evaluateSync(expr, inputs, own);
       if (value === undefined) return evaluateAsync(expr, inputs, asynchronous).then(store);
       store(value);

@@ -5,23 +5,25 @@ import type { DenseMatrix } from '../../../driver/ir/value.js';
 import { allocateBy } from '../kernels/kernel.js';
 import { runSegment } from '../segment.js';
 import type { StreamContext } from '../stream.js';
-import { type KernelUnit, TurnMemory } from './kernel-unit.js';
+import { type KernelUnit, type Now, TurnMemory } from './kernel-unit.js';
 
 export function passUnit(
   { nodes, operands, outputs, blocked }: LoopPass,
   cellsOf: (expr: Expr) => DenseMatrix,
+  nowOf: (expr: Expr) => Now,
   stream: StreamContext,
 ): KernelUnit {
-  const inputs = new Map(operands.map((expr) => [expr, cellsOf(expr)]));
+  const given = operands.map((expr) => [expr, nowOf(expr)] as const);
   const outs = outputs.map((expr) => cellsOf(expr).data);
   const memory = new TurnMemory(outs);
   const allocate = allocateBy((cells, dtype) => memory.take(cells, dtype));
   const own = { ...stream, kernels: { ...stream.kernels, allocate } };
-  const segment = { nodes, inputs, outputs, persist: [], blocked };
+  const segment = { nodes, outputs, persist: [], blocked };
   return {
     run: async () => {
       memory.begin();
-      const { values } = await runSegment(segment, own);
+      const inputs = new Map(given.map(([expr, now]) => [expr, now()]));
+      const { values } = await runSegment({ ...segment, inputs }, own);
       for (const [i, out] of outs.entries()) {
         const { data } = values.get(outputs[i]!) as DenseMatrix;
         if (data !== out) out.set(data);

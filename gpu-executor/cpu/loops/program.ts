@@ -16,7 +16,7 @@ import type { Blas } from '../native/blas.js';
 import type { LaneMemory } from '../simd/lane-memory.js';
 import type { StreamContext } from '../stream.js';
 import { cellUnit, isOnLanes } from './cell-unit.js';
-import { type KernelUnit, kernelUnit } from './kernel-unit.js';
+import { type KernelUnit, kernelUnit, type Now } from './kernel-unit.js';
 import { type Layout, layoutOf, type Move } from './layout.js';
 import { giveMemory, takeMemory } from './loop-memory.js';
 import { passUnit } from './pass-unit.js';
@@ -181,15 +181,27 @@ class Program implements LoopProgram {
       return cellUnit(unit, written, this.#memory, (expr) => this.#addressOf(expr), cellsOf);
     }
     if (unit.pass !== undefined) {
-      const pass = passUnit(unit.pass, cellsOf, this.#stream);
+      const pass = passUnit(unit.pass, cellsOf, (input) => this.#nowOf(input), this.#stream);
       this.#units.push(pass);
       return pass.run;
     }
     const [expr] = unit.nodes as [Expr];
-    const inputs = expr.inputs.map(cellsOf);
+    const inputs = expr.inputs.map((input) => this.#nowOf(input));
     const one = kernelUnit(expr, inputs, cellsOf(expr), this.#stream, blas);
     this.#units.push(one);
     return one.run;
+  }
+
+  /**
+   * What lies in the loop's memory is another matrix each time, though its cells are the same
+   * memory: kernels keep what they found out about an operand, such as that it has no NaN, by the
+   * object.
+   */
+  #nowOf(expr: Expr): Now {
+    const value = this.#valueOf(expr);
+    if (!this.#layout.places.has(this.#held(expr).of)) return () => value;
+    const { rows, cols, data } = value;
+    return () => dense(rows, cols, data);
   }
 
   #moveOf({ expr, from, to }: Move): Call {
