@@ -171,15 +171,14 @@ describe('estimators on Spark', function () {
     const rows = Array.from({ length: 90 }, (_, i) => row(i));
     folder.write('data.csv', ['a,b,c,y,kind', ...rows].join('\n'));
     const small = { max_iter: 3, n_init: 1, n_clusters: 3, n_components: 2 };
+    const [hinge, divergence] = [{ loss: 'hinge' }, { beta_loss: 'kullback-leibler' }];
     const others = [
-      { type: 'linear-svm', loss: 'hinge' },
-      { type: 'nmf', beta_loss: 'kullback-leibler' },
+      { type: 'linear-svm', ...hinge },
+      { type: 'nmf', ...divergence },
     ];
-    // Of three columns no image is made.
-    const named = estimators
-      .filter(({ name }) => name !== 'cnn')
-      .map(({ name }) => ({ type: name }));
-    for (const { type, ...own } of [...named, ...others]) {
+    // Of three columns no image is made for `cnn`.
+    const own = estimators.flatMap(({ name }) => (name === 'cnn' ? [] : [{ type: name }]));
+    for (const { type, ...more } of [...own, ...others]) {
       const { task, parameters } = estimators.find(({ name }) => name === type)!;
       const known = Object.entries(small).filter(([key]) => key in parameters.shape);
       const target = { regression: { target: 'y' }, classification: { target: 'kind' } };
@@ -190,7 +189,7 @@ describe('estimators on Spark', function () {
           features: ['a', 'b', 'c'],
           ...(task in target ? target[task as keyof typeof target] : {}),
         },
-        model: { type, ...Object.fromEntries(known), ...own },
+        model: { type, ...Object.fromEntries(known), ...more },
         cv: { type: 'kfold', folds: 2, shuffle: true },
       };
       const job = parseJob(folder.file('job.yaml'), JSON.stringify(document));
