@@ -171,14 +171,11 @@ describe('estimators on Spark', function () {
     const rows = Array.from({ length: 90 }, (_, i) => row(i));
     folder.write('data.csv', ['a,b,c,y,kind', ...rows].join('\n'));
     const small = { max_iter: 3, n_init: 1, n_clusters: 3, n_components: 2 };
-    const [hinge, divergence] = [{ loss: 'hinge' }, { beta_loss: 'kullback-leibler' }];
-    const others = [
-      { type: 'linear-svm', ...hinge },
-      { type: 'nmf', ...divergence },
-    ];
+    const hinge = { type: 'linear-svm', loss: 'hinge' };
+    const others = [hinge, { type: 'nmf', beta_loss: 'kullback-leibler' }];
     // Of three columns no image is made for `cnn`.
-    const own = estimators.flatMap(({ name }) => (name === 'cnn' ? [] : [{ type: name }]));
-    for (const { type, ...more } of [...own, ...others]) {
+    const names = estimators.map(({ name }) => name).filter((name) => name !== 'cnn');
+    for (const { type, ...more } of [...names.map((type) => ({ type })), ...others]) {
       const { task, parameters } = estimators.find(({ name }) => name === type)!;
       const known = Object.entries(small).filter(([key]) => key in parameters.shape);
       const target = { regression: { target: 'y' }, classification: { target: 'kind' } };
