@@ -5,7 +5,6 @@
  */
 import { performance } from 'node:perf_hooks';
 import { matrix, Session } from '../../driver/index.js';
-import { createCpuBackend } from '../../gpu-executor/cpu/index.js';
 import { together } from '../cleaning.js';
 import { loadMatrix } from '../data.js';
 import type { Bench } from '../harness.js';
@@ -32,30 +31,24 @@ export const cleaningTask: Task = {
 export const workloadCleaning: Bench = {
   name: 'workload-cleaning',
   summary: 'cleaning, 100,000 x 100, 12 pipelines: by hand, SystemDS, whole processes (5 minutes)',
-  run: async (recorder, options) => {
-    const local = await createCpuBackend();
-    try {
-      await comparePeers(recorder, options, local, {
-        task: cleaningTask,
-        python: { script: benchFile('rivals/cleaning.py'), argv: (mode) => [mode] },
-        peers: { hand: { peer: 'numpy', rounds: 9 } },
-        systemds: {
-          script: benchFile('rivals/cleaning.dml'),
-          named: { X: systemDsData('dirty_X'), y: systemDsData('reg_y') },
-          settings: {
-            base: { lineage: 'base' },
-            reuse_multilevel: { lineage: 'reuse_multilevel' },
-            [`reuse_multilevel_${LARGEST_HEAP}`]: {
-              lineage: 'reuse_multilevel',
-              heap: LARGEST_HEAP,
-            },
+  run: (recorder, options) =>
+    comparePeers(recorder, options, {
+      task: cleaningTask,
+      python: { script: benchFile('rivals/cleaning.py'), argv: (mode) => [mode] },
+      peers: { hand: { peer: 'numpy', rounds: 9 } },
+      systemds: {
+        script: benchFile('rivals/cleaning.dml'),
+        named: { X: systemDsData('dirty_X'), y: systemDsData('reg_y') },
+        settings: {
+          base: { lineage: 'base' },
+          reuse_multilevel: { lineage: 'reuse_multilevel' },
+          [`reuse_multilevel_${LARGEST_HEAP}`]: {
+            lineage: 'reuse_multilevel',
+            heap: LARGEST_HEAP,
           },
         },
-        answers: [0],
-        tolerance: 1e-8,
-      });
-    } finally {
-      await local.close();
-    }
-  },
+      },
+      answers: [0],
+      tolerance: 1e-8,
+    }),
 };

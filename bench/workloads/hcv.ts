@@ -4,7 +4,6 @@
  */
 import { performance } from 'node:perf_hooks';
 import { matrix, Session } from '../../driver/index.js';
-import { createCpuBackend } from '../../gpu-executor/cpu/index.js';
 import { loadMatrix } from '../data.js';
 import type { Bench } from '../harness.js';
 import { hcvSearch } from '../hcv-search.js';
@@ -34,29 +33,23 @@ export const hcvTask: Task = {
 export const workloadHcv: Bench = {
   name: 'workload-hcv',
   summary: 'HCV, 100,000 x 100, 4 x 10: by hand, scikit-learn, dask-ml, SystemDS (8 minutes)',
-  run: async (recorder, options) => {
-    const local = await createCpuBackend();
-    try {
-      await comparePeers(recorder, options, local, {
-        task: hcvTask,
-        python: pypeer('hcv', 'ds=reg', `k=${FOLDS}`, `nreg=${TRIALS}`),
-        peers: {
-          hand: { peer: 'numpy_ideal', rounds: 9 },
-          sklearn: { peer: 'sklearn2', rounds: 3, hasWorkers: true },
-          dask: { peer: 'dask', rounds: 3, hasWorkers: true },
+  run: (recorder, options) =>
+    comparePeers(recorder, options, {
+      task: hcvTask,
+      python: pypeer('hcv', 'ds=reg', `k=${FOLDS}`, `nreg=${TRIALS}`),
+      peers: {
+        hand: { peer: 'numpy_ideal', rounds: 9 },
+        sklearn: { peer: 'sklearn2', rounds: 3, hasWorkers: true },
+        dask: { peer: 'dask', rounds: 3, hasWorkers: true },
+      },
+      systemds: {
+        script: 'hcv.dml',
+        named: {
+          ...{ X: systemDsData('reg_X'), y: systemDsData('reg_y') },
+          ...{ k: String(FOLDS), nreg: String(TRIALS) },
         },
-        systemds: {
-          script: 'hcv.dml',
-          named: {
-            ...{ X: systemDsData('reg_X'), y: systemDsData('reg_y') },
-            ...{ k: String(FOLDS), nreg: String(TRIALS) },
-          },
-        },
-        answers: [0],
-        tolerance: 1e-10,
-      });
-    } finally {
-      await local.close();
-    }
-  },
+      },
+      answers: [0],
+      tolerance: 1e-10,
+    }),
 };

@@ -7,7 +7,6 @@ import { performance } from 'node:perf_hooks';
 import { iterate, type Matrix, matrix, Session, zeros } from '../../driver/index.js';
 import { csrOf } from '../../driver/ir/csr.js';
 import type { DenseMatrix } from '../../driver/ir/value.js';
-import { createCpuBackend } from '../../gpu-executor/cpu/index.js';
 import { loadCells, loadMatrix } from '../data.js';
 import type { Bench } from '../harness.js';
 import { systemDsData } from '../rivals/systemds-rival.js';
@@ -48,23 +47,17 @@ export const workloadPnmf: Bench = {
   name: 'workload-pnmf',
   summary:
     'PNMF, 6,000 x 4,000, rank 10, 20 iterations: by hand, scikit-learn, SystemDS (5 minutes)',
-  run: async (recorder, options) => {
-    const local = await createCpuBackend();
-    try {
-      await comparePeers(recorder, options, local, {
-        task: pnmfTask,
-        python: pypeer('pnmf', `cfg=${RANK}x${ITERATIONS}`),
-        peers: { hand: { peer: 'numpy', rounds: 9 }, sklearn: { peer: 'sklearn', rounds: 5 } },
-        systemds: {
-          script: 'pnmf.dml',
-          named: { X: systemDsData('ratings'), cfg: `${RANK} ${ITERATIONS}`, ncfg: '1' },
-        },
-        answers: [2],
-        // scikit-learn's divisor is max(W H, eps), not W H + eps.
-        tolerance: 1e-8,
-      });
-    } finally {
-      await local.close();
-    }
-  },
+  run: (recorder, options) =>
+    comparePeers(recorder, options, {
+      task: pnmfTask,
+      python: pypeer('pnmf', `cfg=${RANK}x${ITERATIONS}`),
+      peers: { hand: { peer: 'numpy', rounds: 9 }, sklearn: { peer: 'sklearn', rounds: 5 } },
+      systemds: {
+        script: 'pnmf.dml',
+        named: { X: systemDsData('ratings'), cfg: `${RANK} ${ITERATIONS}`, ncfg: '1' },
+      },
+      answers: [2],
+      // scikit-learn's divisor is max(W H, eps), not W H + eps.
+      tolerance: 1e-8,
+    }),
 };

@@ -6,7 +6,6 @@
  */
 import { performance } from 'node:perf_hooks';
 import { type Matrix, matrix, Session, zeros } from '../../driver/index.js';
-import { createCpuBackend } from '../../gpu-executor/cpu/index.js';
 import { linearSvm } from '../../jobs/estimators/linear-svm.js';
 import { candidatesOf } from '../../jobs/search/candidates.js';
 import { fitAll } from '../../jobs/search/fits.js';
@@ -76,26 +75,20 @@ async function objectives(session: Session, X: Matrix, y: Matrix): Promise<numbe
 export const workloadSvm: Bench = {
   name: 'workload-svm',
   summary: 'SVM, 50,000 x 100, 18 models: by hand, scikit-learn, SystemDS (6 minutes)',
-  run: async (recorder, options) => {
-    const local = await createCpuBackend();
-    try {
-      await comparePeers(recorder, options, local, {
-        task: svmTask,
-        python: pypeer('svm'),
-        peers: {
-          hand: { peer: 'numpy', rounds: 9 },
-          sklearn: { peer: 'sklearn2', rounds: 3, hasWorkers: true },
-        },
-        systemds: {
-          script: 'svm.dml',
-          named: { X: systemDsData('cls_X'), y: systemDsData('cls_y') },
-        },
-        answers: [3],
-        // What the solvers stop at differs at the loosest tolerance.
-        tolerance: 1e-6,
-      });
-    } finally {
-      await local.close();
-    }
-  },
+  run: (recorder, options) =>
+    comparePeers(recorder, options, {
+      task: svmTask,
+      python: pypeer('svm'),
+      peers: {
+        hand: { peer: 'numpy', rounds: 9 },
+        sklearn: { peer: 'sklearn2', rounds: 3, hasWorkers: true },
+      },
+      systemds: {
+        script: 'svm.dml',
+        named: { X: systemDsData('cls_X'), y: systemDsData('cls_y') },
+      },
+      answers: [3],
+      // What the solvers stop at differs at the loosest tolerance.
+      tolerance: 1e-6,
+    }),
 };

@@ -5,7 +5,7 @@
  */
 
 import { join } from 'node:path';
-import type { CpuBackend } from '../../gpu-executor/cpu/index.js';
+import { type CpuBackend, createCpuBackend } from '../../gpu-executor/cpu/index.js';
 import {
   alternate,
   type BenchOptions,
@@ -72,8 +72,21 @@ const HAND_TARGET = 1.3;
 
 export async function comparePeers(
   recorder: Recorder,
-  { quick }: BenchOptions,
+  options: BenchOptions,
+  work: Peers,
+): Promise<void> {
+  const local = await createCpuBackend();
+  try {
+    await compareIn(local, recorder, options, work);
+  } finally {
+    await local.close();
+  }
+}
+
+async function compareIn(
   local: CpuBackend,
+  recorder: Recorder,
+  { quick }: BenchOptions,
   work: Peers,
 ): Promise<void> {
   const { task, peers, tolerance } = work;
