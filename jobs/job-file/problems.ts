@@ -56,7 +56,8 @@ function problemsOfIssue(
     const near = branches.filter((branch) => !branch.some(isWrongKind));
     // Of the alternatives with the right kind of value, the one with the least problems.
     const counts = near.map((branch) => branch.reduce((sum, one) => sum + problemCount(one), 0));
-    const nearest = near[counts.lastIndexOf(Math.min(...counts))];
+    const least = Math.min(...counts);
+    const nearest = sharedOf(near.filter((_, i) => counts[i] === least));
     const isClear = near.length === 1 || isMap(valueAt(document, path));
     if (nearest !== undefined && isClear)
       return nearest.flatMap((inner) =>
@@ -72,6 +73,16 @@ function isWrongKind(issue: Issue): boolean {
   if (issue.code === 'invalid_union')
     return (issue.errors as Issue[][]).every((branch) => branch.some(isWrongKind));
   return issue.code === 'invalid_type' || issue.code === 'invalid_value';
+}
+
+/** What several alternatives say alike; where that is nothing, what the last one says. */
+function sharedOf(branches: readonly Issue[][]): Issue[] | undefined {
+  const text = (issue: Issue): string => JSON.stringify(issue);
+  const last = branches.at(-1);
+  const shared = last?.filter((one) =>
+    branches.every((branch) => branch.some((other) => text(other) === text(one))),
+  );
+  return shared?.length ? shared : last;
 }
 
 function problemCount(issue: Issue): number {

@@ -122,6 +122,15 @@ describe('job files', () => {
     ]);
   });
 
+  it('says of a mistyped layer no more than that', () => {
+    const text = withLine('model', 'model: {type: network-regressor, layers: [{dropuot: 0.2}]}');
+    const [problem, ...others] = errorOf(text)
+      .split('\n')
+      .filter((line) => line.includes('model.'));
+    assert.match(problem!, /layers\.0\.dropuot: expected a known key, got .*mean `dropout`\?/);
+    assert.deepEqual(others, []);
+  });
+
   it('suggests the metric that was meant', () => {
     assert.match(
       errorOf(withLine('scoring', 'scoring: neg_mean_square_error')),
