@@ -25,6 +25,7 @@ import {
   type Lowered,
   long,
   loweredNode,
+  narrowFlag,
   type PlacedOperand,
   Scratch,
   type StepOperand,
@@ -232,8 +233,8 @@ function foldSteps(
   inner: number,
 ): DeviceStep[] {
   const { groupChannels, groupFilters } = convolution;
-  const flags = [groupChannels, groupFilters, expr.dtype === 'float32' ? 1 : 0];
-  const numbers = [...windowNumbers(convolution), ...flags.map(integer)];
+  const sizes = [groupChannels, groupFilters].map(integer);
+  const numbers = [...windowNumbers(convolution), ...sizes, narrowFlag(expr)];
   const folded = {
     code: { name: `fold_${name}`, source: foldTexts[name] },
     operands: [X, OTHER, ...numbers],
@@ -248,10 +249,9 @@ function foldSteps(
 /** A kernel for each of these cells, of either dtype. */
 function step(
   name: string,
-  { dtype }: Expr,
+  expr: Expr,
   operands: readonly StepOperand[],
   cells: number,
 ): DeviceStep {
-  const isNarrow = integer(dtype === 'float32' ? 1 : 0);
-  return itemsStep({ name, source: imagesText }, [...operands, isNarrow], cells);
+  return itemsStep({ name, source: imagesText }, [...operands, narrowFlag(expr)], cells);
 }

@@ -14,6 +14,7 @@ import {
   type Lowered,
   long,
   loweredNode,
+  narrowFlag,
   Scratch,
   type StepOperand,
 } from './lowered.js';
@@ -82,7 +83,6 @@ function sumSteps({ expr, list, term, out }: ListedSums, scratch: Scratch): Devi
   const target = parts > 1 ? scratch.take(8 * outCells * parts) : out.operand;
   const operands = [{ input: 1 }, { input: inputs.length - 1 }, list.order, list.offsets];
   const flags = [
-    x.dtype === 'float32' ? 1 : 0,
     weightsKind(weights),
     TERMS[term],
     parts === 1 && out.dtype === 'float32' ? 1 : 0,
@@ -94,6 +94,7 @@ function sumSteps({ expr, list, term, out }: ListedSums, scratch: Scratch): Devi
       term === 'squares' ? { output: 0 } : target,
       target,
       ...[list.runs, cols, tiles, parts, outCells].map(long),
+      narrowFlag(x),
       ...flags,
     ],
     tiles * parts * groups,

@@ -3,6 +3,7 @@
  * are dense and row-major; shapes are arguments, so that few sources serve all sizes; how the work
  * is divided depends on shapes alone, so a result has the same bits whatever device and whenever.
  */
+import type { Typed } from '../../../driver/ir/dtype.js';
 import type { Expr } from '../../../driver/ir/expr.js';
 import type {
   Device,
@@ -146,6 +147,8 @@ export function byLibrary(
 
 export const long = (int64: number): StepOperand => ({ int64 });
 export const integer = (int32: number): StepOperand => ({ int32 });
+/** What kernels of either dtype are told of an operand: 1 where its cells are float32. */
+export const narrowFlag = ({ dtype }: Typed): StepOperand => integer(dtype === 'float32' ? 1 : 0);
 
 /** The launches of one node over its own inputs. */
 export function loweredNode(

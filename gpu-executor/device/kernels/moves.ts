@@ -11,12 +11,12 @@ import { cellSource, cType } from './cell-code.js';
 import {
   type DeviceStep,
   groupsStep,
-  integer,
   itemsStep,
   type KernelCode,
   type Lowered,
   long,
   loweredNode,
+  narrowFlag,
   type StepOperand,
 } from './lowered.js';
 import { fillStep } from './sources.js';
@@ -201,8 +201,7 @@ export function lowerCast(expr: Expr): Lowered {
 export function lowerTakeRows(expr: Expr): Lowered {
   const [g, table] = expr.inputs as [Expr, Expr];
   const sizes = [long(expr.rows), long(expr.cols), long(table.rows)];
-  const isNarrow = integer(g.dtype === 'float32' ? 1 : 0);
-  const operands = [INPUT, { input: 1 }, OUTPUT, ...sizes, isNarrow];
+  const operands = [INPUT, { input: 1 }, OUTPUT, ...sizes, narrowFlag(g)];
   const kernel = { name: 'take_rows', source: cellSource(takeRowsText, expr.dtype) };
   return loweredNode(expr, [itemsStep(kernel, operands, expr.rows * expr.cols)]);
 }

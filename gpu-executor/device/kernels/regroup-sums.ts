@@ -6,6 +6,7 @@ import {
   type Lowered,
   long,
   loweredNode,
+  narrowFlag,
   Scratch,
   type StepOperand,
 } from './lowered.js';
@@ -22,7 +23,7 @@ export function lowerRegroupSums(expr: Expr): Lowered {
     const operands: StepOperand[] = [
       ...[0, 1, 2, w === undefined ? 0 : 3].map((input) => ({ input })),
       ...[x.cols, widths.length, model, w?.cols ?? 1].map(long),
-      ...[x, from, to].map(({ dtype }) => integer(dtype === 'float32' ? 1 : 0)),
+      ...[x, from, to].map(narrowFlag),
       integer(weightsKind(w)),
     ];
     const outputs = width * expr.cols;

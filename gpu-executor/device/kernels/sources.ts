@@ -18,6 +18,7 @@ import {
   type Lowered,
   long,
   loweredNode,
+  narrowFlag,
   type StepOperand,
 } from './lowered.js';
 
@@ -88,7 +89,9 @@ export function lowerUniformAt(expr: Expr): Lowered {
   const sizes = [items, width, pairs, seeds.cols, numbers.cols].map(long);
   const operands = [{ input: 0 }, { input: 1 }, OUTPUT, ...sizes, perSeed(numbers)];
   const kernel = { name: 'uniform_at', source: placedText };
-  return loweredNode(expr, [itemsStep(kernel, [...operands, ...narrow(numbers, seeds)], items)]);
+  return loweredNode(expr, [
+    itemsStep(kernel, [...operands, ...[numbers, seeds].map(narrowFlag)], items),
+  ]);
 }
 
 export function lowerShuffledAt(expr: Expr): Lowered {
@@ -97,13 +100,8 @@ export function lowerShuffledAt(expr: Expr): Lowered {
   const sizes = [cells, expr.cols, positions.cols].map(long);
   const operands = [{ input: 0 }, { input: 1 }, { input: 2 }, OUTPUT, ...sizes, perSeed(positions)];
   const kernel = { name: 'shuffled_at', source: placedText };
-  const flags = narrow(positions, seeds, counts);
+  const flags = [positions, seeds, counts].map(narrowFlag);
   return loweredNode(expr, [itemsStep(kernel, [...operands, ...flags], cells)]);
-}
-
-/** Which operands are float32. */
-function narrow(...operands: readonly Typed[]): StepOperand[] {
-  return operands.map(({ dtype }) => integer(dtype === 'float32' ? 1 : 0));
 }
 
 /** Horner's rule, highest power first. */

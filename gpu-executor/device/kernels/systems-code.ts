@@ -12,6 +12,7 @@ import {
   groupsStep,
   integer,
   long,
+  narrowFlag,
   type PlacedOperand,
   type Scratch,
 } from './lowered.js';
@@ -63,7 +64,7 @@ export function systemsStep(systems: Systems, scratch: Scratch) {
       ...[...sizes, out.stride, out.step].map(long),
       integer(systems.d === undefined ? 0 : 1),
       integer(KINDS[kind]),
-      integer(dtype === 'float32' ? 1 : 0),
+      narrowFlag(systems),
       { float64: limit },
     ],
     models,

@@ -13,6 +13,7 @@ import {
   type Lowered,
   long,
   loweredNode,
+  narrowFlag,
   Scratch,
 } from './lowered.js';
 
@@ -27,7 +28,7 @@ export function lowerTopK(expr: Expr): Lowered {
   const [x] = expr.inputs as [Expr];
   const { by, descending } = rankingOf(expr.attrs);
   const code = (name: string): KernelCode => ({ name, source: rankText });
-  const isNarrow = integer(x.dtype === 'float32' ? 1 : 0);
+  const isNarrow = narrowFlag(x);
   const places = 2 ** Math.ceil(Math.log2(x.rows));
   const scratch = new Scratch();
   const [keys, rows] = [scratch.take(8 * places), scratch.take(4 * places)];
