@@ -5,7 +5,6 @@
 import { pixelsUnder, placesOf, tapsOf, windowOf } from '../../driver/operators/image-window.js';
 import {
   type Activation,
-  attrsOf,
   layerShape,
   type NetworkLayer,
   type Over,
@@ -80,7 +79,7 @@ function layerValue(
 }
 
 function sizesOf(over: Over): { readonly places: number; readonly taps: number } {
-  const window = windowOf('layer', attrsOf(over));
+  const window = windowOf('layer', over);
   return { places: placesOf(window), taps: tapsOf(window) };
 }
 
@@ -100,7 +99,7 @@ function windowsOf(graph: Graph, x: string, over: Over, beyond: number): string 
     ),
   ]);
   const all = graph.node('Concat', [x, none], { axis: 1 });
-  const places = [...pixelsUnder(windowOf('layer', attrsOf(over)))].flatMap((pixel) =>
+  const places = [...pixelsUnder(windowOf('layer', over))].flatMap((pixel) =>
     Array.from({ length: channels }, (_, c) => (pixel < 0 ? cells : pixel * channels + c)),
   );
   return graph.node('Gather', [all, graph.ints(places)], { axis: 1 });
@@ -121,7 +120,7 @@ function pooled(
   });
   const flat = graph.node('Reshape', [own, graph.ints([-1, places * channels])]);
   if (isMax) return flat;
-  const table = pixelsUnder(windowOf('layer', attrsOf(over)));
+  const table = pixelsUnder(windowOf('layer', over));
   const shares = Float64Array.from({ length: places * channels }, (_, at) => {
     const from = Math.floor(at / channels) * taps;
     return 1 / table.subarray(from, from + taps).filter((pixel) => pixel >= 0).length;

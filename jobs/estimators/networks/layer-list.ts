@@ -7,7 +7,7 @@ import { z } from 'zod';
 import { ConfigError, PlanError } from '../../../driver/index.js';
 import { type Padding, paddingOf } from '../../../driver/matrix/images.js';
 import { windowOf } from '../../../driver/operators/image-window.js';
-import { type Activation, attrsOf, type NetworkLayer, type Over } from './layers.js';
+import type { Activation, NetworkLayer, Over } from './layers.js';
 
 /** A layer as it is trained. */
 export type TrainedLayer =
@@ -236,7 +236,7 @@ function overOf(
   const beyond = paddingOf({ height, width }, { window: size, stride, padding: own });
   const over = { image, window: size, stride, padding: beyond };
   try {
-    windowOf(name, attrsOf(over));
+    windowOf(name, over);
   } catch (error) {
     if (!(error instanceof PlanError)) throw error;
     throw new ConfigError(`${key}: ${error.message}`, { key }, { cause: error });
@@ -245,7 +245,7 @@ function overOf(
 }
 
 function after(over: Over, channels: number): Size {
-  const { outHeight, outWidth } = windowOf('layer', attrsOf(over));
+  const { outHeight, outWidth } = windowOf('layer', over);
   return {
     columns: outHeight * outWidth * channels,
     image: [outHeight, outWidth, channels],

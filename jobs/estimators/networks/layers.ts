@@ -21,14 +21,14 @@ export type Activation = (typeof ACTIVATIONS)[number];
 
 type Pair = readonly [down: number, across: number];
 
-/** A window that moves over images [height, width, channels]. */
-export interface Over {
+/** A window that moves over images [height, width, channels], as attributes of operators have it. */
+export type Over = {
   readonly image: readonly [height: number, width: number, channels: number];
   readonly window: Pair;
   readonly stride: Pair;
   /** Pixels beyond the border: [top, bottom, left, right]. */
   readonly padding: readonly [number, number, number, number];
-}
+};
 
 /** A layer that says something of one row alone, without its numbers. */
 export type NetworkLayer =
@@ -246,10 +246,5 @@ export function heldOutNetworks(
 
 /** Places of a window. */
 export function placesIn(over: Over): number {
-  return placesOf(windowOf('layer', attrsOf(over)));
-}
-
-/** A window as operators have it. */
-export function attrsOf({ image, window, stride, padding }: Over) {
-  return { image, window, stride, padding };
+  return placesOf(windowOf('layer', over));
 }

@@ -7,7 +7,6 @@ import { pixelsUnder, placesOf, tapsOf, windowOf } from '../../../driver/operato
 import {
   type Activation,
   applied,
-  attrsOf,
   type Layers,
   layerShape,
   layersAfter,
@@ -140,8 +139,11 @@ function appliedToCells(x: Float64Array, rows: number, stored: StoredLayer): Flo
       // A window over all there is.
       return windowProducts(x, { rows, taps, filters }, cells!);
     }
-    case 'conv2d':
-      return windowProducts(windowsOf(x, rows, layer.over, 0), { rows: rows * placesIn(layer.over), taps: cells!.length / layer.filters - 1, filters: layer.filters }, cells!); // biome-ignore format: a call
+    case 'conv2d': {
+      const { over, filters } = layer;
+      const sizes = { rows: rows * placesIn(over), taps: cells!.length / filters - 1, filters };
+      return windowProducts(windowsOf(x, rows, over, 0), sizes, cells!);
+    }
     case 'max_pool':
     case 'avg_pool':
       return pooled(x, rows, layer);
@@ -151,7 +153,7 @@ function appliedToCells(x: Float64Array, rows: number, stored: StoredLayer): Flo
 /** The cells under each window, place by place, pixel by pixel; `beyond` outside the image. */
 function windowsOf(x: Float64Array, rows: number, over: Over, beyond: number): Float64Array {
   const channels = over.image[2];
-  const table = pixelsUnder(windowOf('layer', attrsOf(over)));
+  const table = pixelsUnder(windowOf('layer', over));
   const size = x.length / rows;
   const out = new Float64Array(rows * table.length * channels);
   if (beyond !== 0) out.fill(beyond);
@@ -191,7 +193,7 @@ function pooled(
 ): Float64Array {
   const isMax = kind === 'max_pool';
   const [, , channels] = over.image;
-  const window = windowOf('layer', attrsOf(over));
+  const window = windowOf('layer', over);
   const [table, taps, places] = [pixelsUnder(window), tapsOf(window), placesOf(window)];
   const cells = windowsOf(x, rows, over, isMax ? Number.NEGATIVE_INFINITY : 0);
   return Float64Array.from({ length: rows * places * channels }, (_, at) => {
