@@ -8,7 +8,7 @@ import type { CsrMatrix } from '../../../driver/ir/csr.js';
 import type { Cells, DenseMatrix } from '../../../driver/ir/value.js';
 import type { Guard } from '../../../driver/operators/weighted.js';
 import { addScaledRowsModule, dotRowsModule, quotientsModule } from '../simd/asked-rows-code.js';
-import { LaneMemory } from '../simd/lane-memory.js';
+import { aligned, LaneMemory } from '../simd/lane-memory.js';
 import { engine, type WasmModule } from '../simd/wasm.js';
 import { chunksOf, copyStrided, MOST_ROWS, mostCells } from './csr-chunks.js';
 
@@ -42,8 +42,6 @@ interface Layout {
   readonly guard: number;
   readonly total: number;
 }
-
-const aligned = (bytes: number): number => Math.ceil(bytes / 64) * 64;
 
 function layoutOf(asked: CsrMatrix, { rows, cols }: DenseMatrix, hasSums: boolean): Layout {
   const most = mostCells(asked);

@@ -2,9 +2,7 @@
  * Places in one memory for values that come and go in a known order. Invariant: ranges handed out
  * and not given back never overlap.
  */
-
-/** A vector's bytes, and a line of the cache. */
-const ALIGNMENT = 64;
+import { aligned } from '../simd/lane-memory.js';
 
 export class FreeRanges {
   /** Free, in order, no two of them adjacent; beyond the last one all is free. */
@@ -14,7 +12,7 @@ export class FreeRanges {
 
   /** The least range that fits. @returns where it begins */
   take(bytes: number): number {
-    const size = Math.ceil(bytes / ALIGNMENT) * ALIGNMENT;
+    const size = aligned(bytes);
     let best: { from: number; to: number } | undefined;
     for (const range of this.#free) {
       const length = range.to - range.from;
@@ -34,7 +32,7 @@ export class FreeRanges {
   }
 
   give(from: number, bytes: number): void {
-    const to = from + Math.ceil(bytes / ALIGNMENT) * ALIGNMENT;
+    const to = from + aligned(bytes);
     const at = this.#free.findIndex((range) => range.from >= to);
     const place = at < 0 ? this.#free.length : at;
     const [before, after] = [this.#free[place - 1], this.#free[place]];

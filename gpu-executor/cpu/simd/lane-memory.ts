@@ -12,7 +12,7 @@ export type LaneFunction = (...args: readonly number[]) => void;
 
 const PAGE_BYTES = 65_536;
 
-/** Where the next value begins. */
+/** Where the next value begins: a line of the cache, which is several vectors. */
 export const aligned = (bytes: number): number => Math.ceil(bytes / 64) * 64;
 
 export class LaneMemory {
