@@ -8,7 +8,7 @@
 import { z } from 'zod';
 import type { Params, RowEstimator } from './estimator.js';
 import { DESCENT_NUMBERS, descentOf, dropoutRate, gradientParameters } from './networks/descent.js';
-import { fitNetwork, trainingEnds } from './networks/fit.js';
+import { fitNetwork, sizesOf, trainingEnds, units } from './networks/fit.js';
 import {
   KERAS_ACTIVATIONS,
   layersOfNetwork,
@@ -16,8 +16,6 @@ import {
   type TrainableNetwork,
   type TrainedLayer,
 } from './networks/layer-list.js';
-
-const units = z.int().min(1).max(65_536);
 
 const parameters = z.strictObject({
   hidden_layer_sizes: z
@@ -34,18 +32,14 @@ const parameters = z.strictObject({
 });
 type AutoencoderParams = z.output<typeof parameters>;
 
-function sizesOf({ hidden_layer_sizes: sizes }: AutoencoderParams): readonly number[] {
-  return typeof sizes === 'number' ? [sizes] : sizes;
-}
-
 /** The hidden layer that is the code. */
 function codeOf(params: AutoencoderParams): number {
-  const sizes = sizesOf(params);
+  const sizes = sizesOf(params.hidden_layer_sizes);
   return sizes.indexOf(Math.min(...sizes));
 }
 
 function networkOf(params: AutoencoderParams, columns: number): TrainableNetwork {
-  const sizes = sizesOf(params);
+  const sizes = sizesOf(params.hidden_layer_sizes);
   const code = codeOf(params);
   const hidden = sizes.flatMap((own, l): TrainedLayer[] => {
     const dense = { kind: 'dense', inputs: sizes[l - 1] ?? columns, units: own } as const;

@@ -7,20 +7,21 @@ import { z } from 'zod';
 import { adam, type Optimiser, sgd } from '../../driver/index.js';
 import type { Params, RowEstimator, Task } from './estimator.js';
 import {
+  classLink,
   type FitNumbers,
   fitNetwork,
   lossOf,
   outputsOf,
   share,
+  sizesOf,
   TRAINING_NUMBERS,
   trainingEnds,
   trainingOf,
   trainingParameters,
+  units,
 } from './networks/fit.js';
 import { layersOfNetwork, perceptron, type TrainableNetwork } from './networks/layer-list.js';
 import { ACTIVATIONS } from './networks/layers.js';
-
-const units = z.int().min(1).max(65_536);
 
 const parameters = z.strictObject({
   hidden_layer_sizes: z
@@ -66,7 +67,7 @@ type MlpParams = z.output<typeof parameters>;
 /** A perceptron of so many columns and outputs. */
 function networkOf(params: MlpParams, columns: number, outputs: number): TrainableNetwork {
   const { hidden_layer_sizes: sizes, activation } = params;
-  return perceptron(columns, typeof sizes === 'number' ? [sizes] : sizes, activation, outputs);
+  return perceptron(columns, sizesOf(sizes), activation, outputs);
 }
 
 function optimiserOf(
@@ -126,7 +127,7 @@ export const mlpClassifier = mlp({
   name: 'mlp-classifier',
   description: 'Multilayer perceptron: a network of fully connected layers, for classes.',
   task: 'classification',
-  link: (_, classes) => (classes === 2 ? 'logit' : 'softmax'),
+  link: classLink,
 });
 
 export const mlpRegressor = mlp({

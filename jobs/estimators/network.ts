@@ -8,7 +8,7 @@ import { z } from 'zod';
 import { ConfigError } from '../../driver/index.js';
 import type { Params, RowEstimator, Task } from './estimator.js';
 import { DESCENT_NUMBERS, descentOf, dropoutRate, gradientParameters } from './networks/descent.js';
-import { fitNetwork, lossOf, outputsOf, trainingEnds } from './networks/fit.js';
+import { classLink, fitNetwork, lossOf, outputsOf, trainingEnds, units } from './networks/fit.js';
 import {
   type ImageInput,
   imageInput,
@@ -19,8 +19,6 @@ import {
   listedNetwork,
   type TrainableNetwork,
 } from './networks/layer-list.js';
-
-const size = z.int().min(1).max(65_536);
 
 const listed = z.strictObject({
   layers: layerList.default([{ dense: { units: 64, activation: 'relu' } }]).meta({
@@ -39,13 +37,13 @@ const convolutions = z.strictObject({
     description: 'Height, width and channels of images, which rows are pixel by pixel; required.',
   }),
   filters: z
-    .array(size)
+    .array(units)
     .min(1)
     .max(12)
     .default([32, 64])
     .meta({ description: 'Filters of each convolution; a pool of 2 by 2 follows each.' }),
-  kernel_size: size.default(3).meta({ description: 'Height and width of filters.' }),
-  dense: size.default(64).meta({ description: 'Units of the fully connected layer.' }),
+  kernel_size: units.default(3).meta({ description: 'Height and width of filters.' }),
+  dense: units.default(64).meta({ description: 'Units of the fully connected layer.' }),
   activation: z.enum(KERAS_ACTIVATIONS).default('relu').meta({
     description: 'What units and filters make of their decision values.',
   }),
@@ -106,7 +104,6 @@ function network({ list, ...facts }: Facts): RowEstimator {
   };
 }
 
-const classLink: RowEstimator['link'] = (_, classes) => (classes === 2 ? 'logit' : 'softmax');
 const asListed = (params: Params) => params as unknown as ListedParams;
 
 export const networkClassifier = network({

@@ -13,6 +13,8 @@ import { trainNetwork } from './train.js';
 import type { Training } from './training.js';
 
 export const share = z.number().min(0).lt(1);
+/** Units of a layer. */
+export const units = z.int().min(1).max(65_536);
 
 /** How long to train and on what, of every network. */
 export const trainingParameters = {
@@ -109,6 +111,14 @@ export async function fitNetwork(rows: RowData, training: Training): Promise<Fit
 /** Decision values of so many classes: one for two of them. */
 export function outputsOf(classes: number): number {
   return classes <= 2 ? 1 : classes;
+}
+
+export const classLink: RowEstimator['link'] = (_, classes) =>
+  classes === 2 ? 'logit' : 'softmax';
+
+/** Units of each hidden layer, of which one may be said as a number. */
+export function sizesOf(sizes: number | readonly number[]): readonly number[] {
+  return typeof sizes === 'number' ? [sizes] : sizes;
 }
 
 export function lossOf(classes: number): Training['loss'] {
