@@ -16,7 +16,7 @@ import type { KernelProvider, ProvidedForm } from './provider.js';
 import { findTensorFlow, INSTALLED_BY, loadTensorFlow } from './tensorflow.js';
 
 /** `always`: wherever it has a kernel, whatever it costs. */
-export const PROVIDER_WORDS = ['auto', 'none', 'always'] as const;
+const PROVIDER_WORDS = ['auto', 'none', 'always'] as const;
 export type ProviderSetting = (typeof PROVIDER_WORDS)[number];
 
 /** Less work is over before it is asked about. @units flops */
@@ -91,18 +91,16 @@ export class KernelChoice {
 
   /** The provider's kernel where that is to run the node. */
   kernelFor(expr: Expr): Kernel<Cells> | undefined {
-    const { op, attrs, inputs } = expr;
-    const form = { op: op.name, attrs, inputs, out: expr };
-    if (this.#provider?.has(form) !== true) return undefined;
-    if (this.#setting !== 'always') {
-      let isChosen = this.#chosenNodes.get(expr);
-      if (isChosen === undefined) {
-        isChosen = this.#isQuicker(expr, form);
-        this.#chosenNodes.set(expr, isChosen);
-      }
-      if (!isChosen) return undefined;
+    const provider = this.#provider;
+    if (provider === undefined) return undefined;
+    let isChosen = this.#chosenNodes.get(expr);
+    if (isChosen === undefined) {
+      const { op, attrs, inputs } = expr;
+      const form = { op: op.name, attrs, inputs, out: expr };
+      isChosen = provider.has(form) && (this.#setting === 'always' || this.#isQuicker(expr, form));
+      this.#chosenNodes.set(expr, isChosen);
     }
-    return this.#provider.kernelOf.get(op.name);
+    return isChosen ? provider.kernelOf.get(expr.op.name) : undefined;
   }
 
   /** The provider and the nodes it ran; undefined for none. */
