@@ -144,12 +144,8 @@ function stepOf(rows: Rows, training: Training, state: LoopState) {
     scored &&
     prefixed(
       'best',
-      mapped(
-        {
-          ...named('layer', now.map((_, l) => next[`layer ${l}`]!)), // biome-ignore format: a list
-          ...named('norm', norms.map((_, i) => next[`norm ${i}`]!)), // biome-ignore format: a list
-        },
-        (one, name) => isBetter.cast(one.dtype).ifelse(one, state[`best ${name}`]!),
+      mapped({ ...named('layer', parameters), ...named('norm', norms) }, (one, name) =>
+        isBetter.cast(one.dtype).ifelse(next[name]!, state[`best ${name}`]!),
       ),
     );
   return {
