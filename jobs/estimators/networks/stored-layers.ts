@@ -125,8 +125,13 @@ export function layersOfCells(
   return layers.reduce((x, layer) => appliedToCells(x, rows, layer), z);
 }
 
+/** Of layers that rows pass block by block. */
+const knownCells = new WeakMap<StoredLayer, ReturnType<typeof withCells>>();
+
 function appliedToCells(x: Float64Array, rows: number, stored: StoredLayer): Float64Array {
-  const { layer, cells } = withCells(stored);
+  const known = knownCells.get(stored) ?? withCells(stored);
+  knownCells.set(stored, known);
+  const { layer, cells } = known;
   switch (layer.kind) {
     case 'activation':
       return x.map(cellsOf[layer.activation]);
