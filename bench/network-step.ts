@@ -28,6 +28,7 @@ import {
 import { createCpuBackend } from '../gpu-executor/cpu/index.js';
 import type { RowData } from '../jobs/estimators/estimator.js';
 import { perceptron } from '../jobs/estimators/networks/layer-list.js';
+import { affineRows } from '../jobs/estimators/networks/layers.js';
 import { trainNetwork } from '../jobs/estimators/networks/train.js';
 import { alternate, type Bench, type Recorder, type Sample, type Side } from './harness.js';
 import { benchFile, ownPython } from './paths.js';
@@ -254,6 +255,5 @@ function decisions(x: Matrix, [first, second, last]: readonly Matrix[]): Matrix 
   };
   const images = new Images(x, { height: 28, width: 28, channels: 1 });
   const { matrix: cells } = convolved(convolved(images, first!), second!);
-  const end = last!.rows - 1;
-  return cells.matmul(last!.slice([0, end])).add(last!.slice(end));
+  return affineRows(cells, last!);
 }

@@ -28,6 +28,7 @@ import {
 } from '../../driver/index.js';
 import type { DenseMatrix } from '../../driver/ir/value.js';
 import { createCpuBackend, createDuckDbEngine } from '../../gpu-executor/cpu/index.js';
+import { affineRows } from '../../jobs/estimators/networks/layers.js';
 import { readJob } from '../../jobs/job-file/read-job.js';
 import { readRun } from '../../jobs/runs/read-run.js';
 import type { Bench, Sample } from '../harness.js';
@@ -142,8 +143,7 @@ async function program(session: Session, raw: Raw, size: Size): Promise<number[]
         const parameters = layers.map(({ parameter }) => parameter);
         let z = x;
         for (const [l, layer] of parameters.entries()) {
-          const units = layer.rows - 1;
-          z = z.matmul(layer.slice([0, units])).add(layer.slice(units));
+          z = affineRows(z, layer);
           if (l === parameters.length - 1) break;
           z = z.tanh();
           const seed = fill(session, 1, 1, SEED + 100 * (epoch + 1) + l);

@@ -22,6 +22,7 @@ import {
   takeRows,
   zeros,
 } from '../../driver/index.js';
+import { affineRows } from '../../jobs/estimators/networks/layers.js';
 
 export interface SmallNetwork {
   readonly classes: number;
@@ -33,12 +34,6 @@ export interface SmallNetwork {
   readonly decisions: (x: Matrix, layers: readonly Matrix[], rows: Matrix, seed: Matrix) => Matrix;
 }
 
-/** x W + b, b being the last row. */
-function affine(x: Matrix, layer: Matrix): Matrix {
-  const last = layer.rows - 1;
-  return x.matmul(layer.slice([0, last])).add(layer.slice(last));
-}
-
 export function perceptron(inputs: number, hidden: number, classes: number): SmallNetwork {
   return {
     ...{ inputs, classes },
@@ -47,8 +42,8 @@ export function perceptron(inputs: number, hidden: number, classes: number): Sma
       [hidden + 1, classes],
     ],
     decisions: (x, [first, last], rows, seed) => {
-      const active = dropout(relu(affine(x, first!)), { rate: 0.2, rows, seed });
-      return affine(active, last!);
+      const active = dropout(relu(affineRows(x, first!)), { rate: 0.2, rows, seed });
+      return affineRows(active, last!);
     },
   };
 }
@@ -71,7 +66,7 @@ export function convolutions(side: number, filters: number, classes: number): Sm
       const seen = new Images(x, shape).conv2d(first!, window);
       const normal = seen.batchNorm({ gamma: gamma!, beta: beta! }).map(relu);
       const pooled = normal.maxPool2d({ window: 2 }).conv2d(second!, window).map(relu);
-      return affine(pooled.matrix, last!);
+      return affineRows(pooled.matrix, last!);
     },
   };
 }
