@@ -10,6 +10,7 @@ import { benchDevice } from './bench-device.js';
 import { alternate, type Bench, type Recorder, type Sample } from './harness.js';
 import {
   convolutions,
+  patternCells,
   perceptron,
   type SmallNetwork,
   trainSmall,
@@ -109,12 +110,7 @@ function known<C extends Float32Array | Float64Array>(key: string, make: () => C
 }
 
 function cells(count: number, seed: number, scale: number): Float32Array {
-  return known(`${count} ${seed}`, () =>
-    Float32Array.from(
-      { length: count },
-      (_, i) => (((i * 37 + seed * 11) % 1009) / 1009 - 0.5) * scale,
-    ),
-  );
+  return known(`${count} ${seed}`, () => patternCells(count, seed, scale));
 }
 
 async function trained(

@@ -33,6 +33,7 @@ import { trainNetwork } from '../jobs/estimators/networks/train.js';
 import { alternate, type Bench, type Recorder, type Sample, type Side } from './harness.js';
 import { benchFile, ownPython } from './paths.js';
 import { PythonRival } from './rivals/python-rival.js';
+import { descentsIn, patternCells, stateOf } from './workloads/small-networks.js';
 
 type Given = Readonly<Record<string, Matrix>>;
 
@@ -79,10 +80,7 @@ const cnn: Network = {
 
 /** Cells that the rivals have too: ((37 i + 11 seed) mod 1009) / 1009 - 0.5, scaled. */
 function cells(rows: number, cols: number, seed: number, scale: number): Float32Array {
-  return Float32Array.from(
-    { length: rows * cols },
-    (_, i) => (((i * 37 + seed * 11) % 1009) / 1009 - 0.5) * scale,
-  );
+  return patternCells(rows * cols, seed, scale);
 }
 
 export const networkStep: Bench = {
@@ -192,20 +190,14 @@ async function trainCnn(given: Given, epochs: number): Promise<Matrix> {
   const { batchRows, rows, layers } = cnn;
   const { session } = X!;
   const optimiser = adam({ addsEarly: true });
-  const names = layers.map((_, l) => `layer ${l}`);
+  const begin = layers.map((_, l) => descentFrom(optimiser, given[`layer ${l}`]!));
   const none = zeros(session, 1, 1);
-  const start: LoopState = Object.fromEntries([
-    ...names.flatMap((name) => {
-      const { parameter, moments } = descentFrom(optimiser, given[name]!);
-      const own = moments.map((moment, m) => [`${name} moment ${m}`, moment] as const);
-      return [[name, parameter] as const, ...own];
-    }),
-    ...['at', 'taken', 'sum', 'loss'].map((name) => [name, none] as const),
-  ]);
+  const start: LoopState = { ...stateOf(begin), at: none, taken: none, sum: none, loss: none };
   const { loss } = await iterate(
     start,
     (now) => {
-      const weights = names.map((name) => now[name]!);
+      const descents = descentsIn(now, begin);
+      const weights = descents.map(({ parameter }) => parameter);
       const places = seq(session, 0, batchRows - 1).add(now.at!);
       const x = takeRows(places, X!);
       const shares = oneHot(takeRows(places, y!).cast(X!.dtype), CLASSES);
@@ -222,16 +214,11 @@ async function trainCnn(given: Given, epochs: number): Promise<Matrix> {
       const mean = own.add(penalty).div(batchRows);
       const gradients = gradient(mean, weights);
       const numbers = { rate: alpha!.mul(0).add(RATE), taken: now.taken! };
-      const next = names.flatMap((name, l) => {
-        const moments = [0, 1].map((m) => now[`${name} moment ${m}`]!);
-        const step = optimiser.step({ parameter: weights[l]!, moments }, gradients[l]!, numbers);
-        const after = step.moments.map((moment, m) => [`${name} moment ${m}`, moment] as const);
-        return [[name, step.parameter] as const, ...after];
-      });
+      const next = descents.map((layer, l) => optimiser.step(layer, gradients[l]!, numbers));
       const sum = now.sum!.add(mean.cast('float64'));
       const isEnd = now.at!.add(batchRows).ge(rows);
       const state = {
-        ...Object.fromEntries(next),
+        ...stateOf(next),
         at: isEnd.ifelse(0, now.at!.add(batchRows)),
         taken: now.taken!.add(1),
         sum: isEnd.ifelse(0, sum),

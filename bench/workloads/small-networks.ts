@@ -91,10 +91,7 @@ export async function trainSmall(
     { taken: none, loss: none, ...stateOf(begin) } as LoopState,
     (state) => {
       const taken = state.taken!;
-      const now = begin.map(({ moments }, l): Descent => {
-        const own = moments.map((_, m) => state[`moment ${m} of ${l}`]!);
-        return { parameter: state[`layer ${l}`]!, moments: own };
-      });
+      const now = descentsIn(state, begin);
       // Each step goes on where the last has ended, epochs in an order of their own.
       const first = taken.mul(batchRows).mod(count);
       const epoch = taken.mul(batchRows).div(count).floor();
@@ -116,10 +113,27 @@ export async function trainSmall(
   return end.loss!;
 }
 
-function stateOf(layers: readonly Descent[]): LoopState {
+/** Layers on their way, as a loop has them. */
+export function stateOf(layers: readonly Descent[]): LoopState {
   const entries = layers.flatMap(({ parameter, moments }, l) => [
     [`layer ${l}`, parameter] as const,
     ...moments.map((moment, m) => [`moment ${m} of ${l}`, moment] as const),
   ]);
   return Object.fromEntries(entries);
+}
+
+/** The layers that `stateOf` put into a state. @param begin as many, with as many moments */
+export function descentsIn(state: LoopState, begin: readonly Descent[]): Descent[] {
+  return begin.map(({ moments }, l) => ({
+    parameter: state[`layer ${l}`]!,
+    moments: moments.map((_, m) => state[`moment ${m} of ${l}`]!),
+  }));
+}
+
+/** Cells that differ, and are the same each time. @param scale from the least to the greatest */
+export function patternCells(count: number, seed: number, scale: number): Float32Array {
+  return Float32Array.from(
+    { length: count },
+    (_, i) => (((i * 37 + seed * 11) % 1009) / 1009 - 0.5) * scale,
+  );
 }
