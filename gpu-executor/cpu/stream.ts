@@ -19,7 +19,13 @@ import { CodedRowsWriter, codedBytes, codedWidth, isWorthCoding } from './kernel
 import { csrNodeBytes } from './kernels/csr-estimate.js';
 import { codeChunk, compressChunk, encodeChunk, planScans, type Scan } from './kernels/encode.js';
 import { kernelOf } from './kernels/index.js';
-import { type Allocate, allocateBy, type KernelContext, type Reducer } from './kernels/kernel.js';
+import {
+  type Allocate,
+  allocateBy,
+  allocateFresh,
+  type KernelContext,
+  type Reducer,
+} from './kernels/kernel.js';
 import { PartReducer } from './part-reducer.js';
 import type { RowThreads } from './rows/row-threads.js';
 import { areReadCoded, type StreamPass, widthOf } from './stream-pass.js';
@@ -201,10 +207,9 @@ class Stream {
     }
     const flops = expr.op.flops(expr.inputs, expr.attrs, expr);
     const parallel = flops >= PARALLEL_FLOPS;
-    const allocate = allocateBy((cells, dtype) => cellsOf(dtype, cells));
     return make(
       { inputs: expr.inputs, attrs: expr.attrs, out: expr, parallel },
-      { blas: this.#context.kernels.blas, allocate },
+      { blas: this.#context.kernels.blas, allocate: allocateFresh },
     );
   }
 

@@ -10,7 +10,6 @@ import { denseBytes } from '../../../driver/ir/expr.js';
 import type { BlockContext, OpDef } from '../../../driver/ir/op-def.js';
 import {
   type Cells,
-  cellsOf,
   converted,
   type DenseMatrix,
   dense,
@@ -20,7 +19,7 @@ import {
 import { memoryShares } from '../../../driver/support/memory.js';
 import { formatBytes } from '../../../driver/support/size.js';
 import {
-  allocateBy,
+  allocateFresh,
   type Kernel,
   type KernelCall,
   type KernelContext,
@@ -109,8 +108,6 @@ function pieceRows(inputs: readonly DenseMatrix[], byRows: readonly boolean[]): 
   return Math.max(1, Math.floor(PIECE_CELLS / width));
 }
 
-const fresh = allocateBy((cells, dtype) => cellsOf(dtype, cells));
-
 function runPieces(
   op: OpDef,
   run: NonNullable<Kernel<Cells>['run']>,
@@ -135,7 +132,7 @@ function runPieces(
     const block = { ...call.block, rowOffset: first + from, rows };
     const part = run(
       { ...call, inputs: own, out: { ...out, rows }, block },
-      { ...context, allocate: fresh },
+      { ...context, allocate: allocateFresh },
     );
     cells.set(part.data, from * out.cols);
   }

@@ -7,7 +7,7 @@ import type { Attrs } from '../../../driver/ir/attrs.js';
 import type { DType, Typed } from '../../../driver/ir/dtype.js';
 import type { Expr, Meta } from '../../../driver/ir/expr.js';
 import type { BlockContext, OpDef } from '../../../driver/ir/op-def.js';
-import type { Cells, DenseMatrix } from '../../../driver/ir/value.js';
+import { type Cells, cellsOf, type DenseMatrix } from '../../../driver/ir/value.js';
 import type { Blas } from '../native/blas.js';
 import type { KernelChoice } from '../providers/kernel-choice.js';
 import type { CodedReader } from './coded-rows.js';
@@ -21,6 +21,9 @@ export interface Allocate {
 export function allocateBy(acquire: (cells: number, dtype: DType) => Cells): Allocate {
   return ((cells: number, dtype: DType = 'float64') => acquire(cells, dtype)) as Allocate;
 }
+
+/** New memory each time, which is nobody else's. */
+export const allocateFresh = allocateBy((cells, dtype) => cellsOf(dtype, cells));
 
 /** For operators whose definition is as good a loop as any other. */
 export function referenceKernel(op: OpDef): Kernel {

@@ -10,7 +10,7 @@ import type { Expr } from '../../../driver/ir/expr.js';
 import { type Cells, cellsOf, type DenseMatrix, dense } from '../../../driver/ir/value.js';
 import { env } from '../../../driver/support/env.js';
 import { kernelOf } from '../kernels/index.js';
-import { allocateBy, type Kernel } from '../kernels/kernel.js';
+import { allocateFresh, type Kernel } from '../kernels/kernel.js';
 import type { Blas } from '../native/blas.js';
 import type { KernelProvider, ProvidedForm } from './provider.js';
 import { findTensorFlow, INSTALLED_BY, loadTensorFlow } from './tensorflow.js';
@@ -175,7 +175,7 @@ class Probe {
   /** @units seconds */
   seconds(kernel: Kernel<Cells>): number {
     const { attrs, out } = this.#form;
-    const context = { blas: this.#blas, allocate: allocateBy((n, dtype) => cellsOf(dtype, n)) };
+    const context = { blas: this.#blas, allocate: allocateFresh };
     const start = performance.now();
     if (this.#isSum) {
       const call = { inputs: this.#inputs, attrs, out, parallel: false };

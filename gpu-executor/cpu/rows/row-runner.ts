@@ -13,7 +13,13 @@ import {
   rowsView,
 } from '../../../driver/ir/value.js';
 import { kernelOf } from '../kernels/index.js';
-import { allocateBy, type Kernel, type KernelContext, type Reducer } from '../kernels/kernel.js';
+import {
+  allocateBy,
+  allocateFresh,
+  type Kernel,
+  type KernelContext,
+  type Reducer,
+} from '../kernels/kernel.js';
 import type { Blas } from '../native/blas.js';
 import type { KernelProvider } from '../providers/provider.js';
 import { aligned, threadMemory as memory } from '../simd/lane-memory.js';
@@ -50,11 +56,10 @@ export class RowRunner {
   *chunk(number: number): Generator<undefined, DenseMatrix[]> {
     const { rows, blockRows, chunkRows, sinks } = this.#program;
     const end = Math.min(rows, (number + 1) * chunkRows);
-    const allocate = allocateBy((cells, dtype) => cellsOf(dtype, cells));
     const reducers = sinks.map(({ op, attrs, forms, out, isProvided }) => {
       const call = { inputs: forms, attrs, out, parallel: false };
       const { reducer } = this.#kernelOf(op, isProvided);
-      return reducer!(call, { blas: this.#blas, allocate });
+      return reducer!(call, { blas: this.#blas, allocate: allocateFresh });
     });
     for (let from = number * chunkRows; from < end; from += blockRows) {
       this.#block(from, Math.min(blockRows, end - from), reducers);
