@@ -6,7 +6,7 @@
  */
 import { reducesFrameData } from '../frame/frame-data.js';
 import { denseBytes, type Expr, topological } from '../ir/expr.js';
-import { lineageKey } from '../ir/lineage-key.js';
+import { type LineageKey, lineageKey } from '../ir/lineage-key.js';
 import type { Value } from '../ir/value.js';
 import type { DurableTier } from './durable-tier.js';
 import type { Lease } from './store/lease.js';
@@ -53,7 +53,7 @@ export class StoreRecall {
   /** Neither to be read nor to be waited for any more. */
   readonly #refused = new Set<Expr>();
   /** The greatest key held. */
-  #last: Expr | undefined;
+  #last: LineageKey | undefined;
   /** Whether what passes make is leased, or is computed without. */
   #isCovered = false;
 
@@ -140,10 +140,9 @@ export class StoreRecall {
     for (const expr of wanted) {
       const isOfPass = passes.has(expr);
       const key = lineageKey(expr);
-      // The lease is ours under an equal node, such as one over other memory of equal cells.
-      const isHeld = this.#last !== undefined && key === lineageKey(this.#last);
-      const isOutOfOrder = this.#last !== undefined && byKey(expr, this.#last) < 0;
-      if (isHeld || isOutOfOrder || (isOfPass && isAlone)) {
+      // The greatest is ours under an equal node, such as one over other memory of equal cells.
+      const isOutOfOrder = this.#last !== undefined && key <= this.#last;
+      if (isOutOfOrder || (isOfPass && isAlone)) {
         this.#refused.add(expr);
         continue;
       }
@@ -155,7 +154,7 @@ export class StoreRecall {
         isAlone ||= isOfPass;
       } else {
         this.#leases.set(expr, lease);
-        this.#last = expr;
+        this.#last = key;
       }
     }
   }

@@ -1,7 +1,8 @@
 /**
  * What a CPU kernel is: one operator's implementation over whole values or row blocks. Invariant: a
- * kernel gives the operator's reference value up to rounding, keeps no state between runs and never
- * writes to its inputs.
+ * kernel gives the operator's reference value up to rounding, never writes to its inputs, and keeps
+ * no state between runs but what it found out about an operand. It knows one again by the matrix
+ * object, so whoever writes over cells that kernels have read gives another object for them.
  */
 import type { Attrs } from '../../../driver/ir/attrs.js';
 import type { DType, Typed } from '../../../driver/ir/dtype.js';
