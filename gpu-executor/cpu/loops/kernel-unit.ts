@@ -33,8 +33,7 @@ export function kernelUnit(
   blas: Blas,
 ): KernelUnit {
   const memory = new TurnMemory([out]);
-  const allocate = allocateBy((cells, dtype) => memory.take(cells, dtype));
-  const own: KernelContext = { ...stream.kernels, allocate };
+  const own: KernelContext = { ...stream.kernels, allocate: memory.allocate };
   const isLong =
     expr.op.flops(expr.inputs, expr.attrs, expr) >= LONG_FLOPS || isThreaded(expr, own);
   const asynchronous = { ...stream, kernels: isLong ? own : { ...own, blas } };
@@ -61,6 +60,7 @@ export class TurnMemory {
   #next = 0;
   readonly #given = new Set<Cells>();
   bytes = 0;
+  readonly allocate = allocateBy((cells, dtype) => this.#take(cells, dtype));
 
   /** @param outs where results are to lie: the first memory of their size that is asked for */
   constructor(outs: readonly Cells[]) {
@@ -72,7 +72,7 @@ export class TurnMemory {
     this.#given.clear();
   }
 
-  take(cells: number, dtype: DType): Cells {
+  #take(cells: number, dtype: DType): Cells {
     const fits = (one: Cells): boolean => one.length === cells && dtypeOf(one) === dtype;
     const out = this.#outs.find((one) => fits(one) && !this.#given.has(one));
     if (out !== undefined) {

@@ -2,7 +2,6 @@
 import type { LoopPass } from '../../../driver/backend/loop-program.js';
 import type { Expr } from '../../../driver/ir/expr.js';
 import type { DenseMatrix } from '../../../driver/ir/value.js';
-import { allocateBy } from '../kernels/kernel.js';
 import { runSegment } from '../segment.js';
 import type { StreamContext } from '../stream.js';
 import { type KernelUnit, type Now, TurnMemory } from './kernel-unit.js';
@@ -16,8 +15,7 @@ export function passUnit(
   const given = operands.map((expr) => [expr, nowOf(expr)] as const);
   const outs = outputs.map((expr) => cellsOf(expr).data);
   const memory = new TurnMemory(outs);
-  const allocate = allocateBy((cells, dtype) => memory.take(cells, dtype));
-  const own = { ...stream, kernels: { ...stream.kernels, allocate } };
+  const own = { ...stream, kernels: { ...stream.kernels, allocate: memory.allocate } };
   const segment = { nodes, outputs, persist: [], blocked };
   return {
     run: async () => {
