@@ -20,7 +20,7 @@ const modules = new Map<string, WasmModule>();
 const scripts = new Map<string, ScriptLoop>();
 
 /** How the nodes of a unit meet what they read from outside, each once. */
-export function stretchesOf({ nodes }: Unit): Map<Expr, Stretch> {
+function stretchesOf({ nodes }: Unit): Map<Expr, Stretch> {
   const own = new Set(nodes);
   const stretches = new Map<Expr, Stretch>();
   for (const { inputs, rows, cols } of nodes) {

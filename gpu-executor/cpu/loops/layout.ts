@@ -7,7 +7,7 @@
 import type { LoopBody } from '../../../driver/backend/loop-program.js';
 import { denseBytes, type Expr } from '../../../driver/ir/expr.js';
 import { FreeRanges } from './free-ranges.js';
-import { type Unit, unitReads, type ViewOf } from './schedule.js';
+import { isSameShape, type Unit, unitReads, type ViewOf } from './schedule.js';
 
 /** A copy of the cells of a node. */
 export interface Move {
@@ -140,7 +140,7 @@ function isReadUpTo(
   return unitReads(unit).every(([node, input]) => {
     const { of, offset } = held(input);
     if (of !== slot) return true;
-    const isAlong = input.rows === node.rows && input.cols === node.cols;
+    const isAlong = isSameShape(input, node);
     return unit.isCells && offset === 0 && isAlong && of.rows * of.cols === node.rows * node.cols;
   });
 }

@@ -5,6 +5,7 @@
  * Source: static memory planning of XLA and TVM (Chen et al., OSDI 2018, section 4).
  */
 import type { LoopBody, LoopPass, LoopProgram } from '../../../driver/backend/loop-program.js';
+import { cellBytes } from '../../../driver/ir/dtype.js';
 import type { Expr } from '../../../driver/ir/expr.js';
 import { type DenseMatrix, dense } from '../../../driver/ir/value.js';
 import { memoryShares } from '../../../driver/support/memory.js';
@@ -212,7 +213,7 @@ class Program implements LoopProgram {
 
   #addressOf(expr: Expr): number {
     const { of, offset } = this.#held(expr);
-    return this.#layout.places.get(of)! + offset * (expr.dtype === 'float32' ? 4 : 8);
+    return this.#layout.places.get(of)! + offset * cellBytes(expr);
   }
 
   #valueOf(expr: Expr): DenseMatrix {

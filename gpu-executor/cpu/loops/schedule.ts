@@ -107,6 +107,6 @@ export function scheduled(
     .map((unit) => (unit.pass ? unit : { ...unit, nodes: unit.nodes.reverse() }));
 }
 
-function isSameShape(a: Expr, b: Expr): boolean {
+export function isSameShape(a: Expr, b: Expr): boolean {
   return a.rows === b.rows && a.cols === b.cols;
 }

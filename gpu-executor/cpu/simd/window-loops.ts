@@ -3,7 +3,7 @@
  * image, runs of channels in vectors. Taps inside differ from column to column at the borders only:
  * columns of like taps share a loop, in which those taps stand one after the other.
  */
-import type { DType } from '../../../driver/ir/dtype.js';
+import { cellBytes, type DType } from '../../../driver/ir/dtype.js';
 import type { ImageWindow } from '../../../driver/operators/image-window.js';
 import { op, simd, unsigned, WasmFunction } from './wasm.js';
 
@@ -72,7 +72,7 @@ export class WindowLoops {
   constructor({ window, dtype, taken }: LaneWindow) {
     this.window = window;
     this.codes = CODES[dtype];
-    this.cell = dtype === 'float32' ? 4 : 8;
+    this.cell = cellBytes({ dtype });
     this.pixel = window.channels * this.cell;
     this.run = taken * this.cell;
     const code = this.code;
