@@ -14,10 +14,17 @@ import type { StepPlace } from './step-kind.js';
 const variable = z.string().regex(/^[A-Za-z_][A-Za-z0-9_]{0,199}$/, {
   error: 'a name of letters, digits and _',
 });
-const value = z.union([z.string().max(100_000), z.number(), z.boolean()]);
+/** A word for a command, as text, or a number or truth value that is handed over as it prints. */
+export const commandWord = z.union([
+  z.string().max(100_000),
+  z.number().refine((number) => !Number.isInteger(number) || Number.isSafeInteger(number), {
+    error: 'a number of at most 15 digits, or text in quotes',
+  }),
+  z.boolean(),
+]);
 export const environmentSchema = z.union([
   z.array(variable).max(1000),
-  z.record(variable, z.union([value, secretSource])),
+  z.record(variable, z.union([commandWord, secretSource])),
 ]);
 export type EnvironmentDocument = z.output<typeof environmentSchema>;
 

@@ -12,6 +12,7 @@ import { type CommandEnd, runChild } from './command.js';
 import {
   type CommandEnvironment,
   commandEnvironment,
+  commandWord,
   environmentSchema,
 } from './command-environment.js';
 import {
@@ -26,8 +27,9 @@ import { ofStep, ofStepSchema } from './step-source.js';
 const text = (max: number) => z.string().min(1).max(max);
 
 const schema = z.strictObject({
-  run: z.union([text(100_000), z.array(z.string().max(100_000)).min(1).max(10_000)]).meta({
-    description: 'A program and its arguments, or a text for `sh -c`. Runs beside the file.',
+  run: z.union([text(100_000), z.array(commandWord).min(1).max(10_000)]).meta({
+    description:
+      'A program and its arguments, or a text for `sh -c`. Runs beside the file. Numbers are handed over as they print: 1.10 is 1.1, unless it stands in quotes.',
   }),
   inputs: z
     .array(z.union([text(4096), ofStepSchema]))
@@ -51,7 +53,7 @@ export const runStep = defineStep({
   schema,
   fills: ['run', 'environment'],
   bind(document, place) {
-    const command = document.run;
+    const command = typeof document.run === 'string' ? document.run : document.run.map(String);
     const words = typeof command === 'string' ? ['/bin/sh', '-c', command] : command;
     if (words[0] === '')
       place.fail(['run', 0], 'expected the name of a program, got an empty text');

@@ -113,6 +113,11 @@ describe('pipeline files', () => {
       copies({ a: 'timeout: 10' }),
       /^nightly.yaml:3:29: steps.a.timeout: expected text, got 10/,
     ],
+    [
+      'a number with more digits than it is handed over with',
+      `${HEAD}  a: {run: [seq, 20261201000000000001]}\n`,
+      /^nightly.yaml:3:18: steps.a.run.1: expected .*at most 15 digits, or text in quotes.*, got 2/,
+    ],
     ['no length of time in a text', copies({ a: 'timeout: soon' }), /a length of time such as 30s/],
     [
       'an unknown step to wait for',

@@ -41,10 +41,13 @@ describe('run step', () => {
 
   it('runs words without a shell and a text by one, beside the file', async () => {
     await bench.run(runStep, {
-      run: [process.execPath, '-e', 'fs.writeFileSync("out.txt", process.argv[1])', '$HOME; *'],
+      run: [
+        ...[process.execPath, '-e', 'fs.writeFileSync("out.txt", process.argv.slice(1).join())'],
+        ...['$HOME; *', 40, -0.5, true],
+      ],
       outputs: ['out.txt'],
     });
-    assert.equal(await readFile(at('out.txt'), 'utf8'), '$HOME; *');
+    assert.equal(await readFile(at('out.txt'), 'utf8'), '$HOME; *,40,-0.5,true');
     await bench.run(runStep, {
       run: 'tr a-z A-Z < in.txt > upper.txt && echo to stderr >&2',
       inputs: ['in.txt'],
