@@ -179,7 +179,7 @@ export class FileParts {
     const known = part.made.get(expr);
     if (known !== undefined) return known;
     const rule = expr.op.rowRule(expr.inputs, expr.attrs);
-    if (!('blocked' in rule)) return this.#alone(expr, part)?.expr;
+    if (rule.blocked.length === 0) return this.#alone(expr, part)?.expr;
     const inputs: Expr[] = [];
     for (const [i, input] of expr.inputs.entries()) {
       const own = rule.blocked[i] ? this.#over(input, part) : input;
@@ -208,13 +208,14 @@ export class FileParts {
 
 function rowOperands(expr: Expr): readonly Expr[] {
   const rule = expr.op.rowRule(expr.inputs, expr.attrs);
-  return 'blocked' in rule ? expr.inputs.filter((_, i) => rule.blocked[i]) : [];
+  return expr.inputs.filter((_, i) => rule.blocked[i]);
 }
 
 /** Whether an operand that is not taken by rows is computed from files. */
 function readsWhole(expr: Expr): boolean {
   const rule = expr.op.rowRule(expr.inputs, expr.attrs);
-  return !('blocked' in rule) || expr.inputs.some((one, i) => !rule.blocked[i] && one.readsFiles);
+  if (rule.blocked.length === 0) return true;
+  return expr.inputs.some((one, i) => !rule.blocked[i] && one.readsFiles);
 }
 
 /** The files of a frame where they may be taken by themselves. */

@@ -119,7 +119,7 @@ class ProblemBuilder {
     if (device.capabilities.blocks !== 'stream' || !expr.inputs.every((e) => this.#canLeave(e)))
       return false;
     const rule = expr.op.rowRule(expr.inputs, expr.attrs);
-    if (!('blocked' in rule) || !rule.blocked.includes(true)) return false;
+    if (!rule.blocked.includes(true)) return false;
     const whole = expr.inputs.filter((_, i) => !rule.blocked[i]);
     return heldBytes(rule.kind === 'reduce' ? expr : undefined, whole) <= limit;
   }

@@ -18,16 +18,15 @@ import type { Float64Matrix } from './value.js';
  * - `map`: row i of the output needs only row i of the blocked inputs (and the others whole).
  * - `reduce`: the output is `combine` over the partial outputs of the blocks.
  * - `whole`: it needs every input whole.
- * `blocked[i]` says whether input i is taken by row blocks.
  */
-export type RowRule =
-  | { readonly kind: 'source' }
-  | { readonly kind: 'map'; readonly blocked: readonly boolean[] }
-  | { readonly kind: 'reduce'; readonly blocked: readonly boolean[] }
-  | { readonly kind: 'whole' };
+export interface RowRule {
+  readonly kind: 'source' | 'map' | 'reduce' | 'whole';
+  /** By input: whether it is taken by row blocks. Empty for `source` and `whole`. */
+  readonly blocked: readonly boolean[];
+}
 
-export const wholeRule: RowRule = Object.freeze({ kind: 'whole' });
-export const sourceRule: RowRule = Object.freeze({ kind: 'source' });
+export const wholeRule: RowRule = Object.freeze({ kind: 'whole', blocked: [] });
+export const sourceRule: RowRule = Object.freeze({ kind: 'source', blocked: [] });
 
 /** Where a partial evaluation stands: the global index of the first row of the blocked inputs. */
 export interface BlockContext {
@@ -229,7 +228,7 @@ export function operandsByRows(
 ): readonly boolean[] {
   const rule = op.rowRule(inputs, attrs);
   if (rule.kind === 'whole') return op.moveRule?.(inputs, attrs) ?? [];
-  return rule.kind === 'source' ? [] : rule.blocked;
+  return rule.blocked;
 }
 
 export type OpSpec = Pick<OpDef, 'name' | 'infer' | 'reference'> &
@@ -247,7 +246,7 @@ export function splitsOf({ op, inputs, attrs }: Expr): readonly Split[] {
 /** How a node is evaluated over ranges of rows; undefined when it takes all of them. */
 export function rowSplit(op: OpDef, inputs: readonly Meta[], attrs: Attrs): Split | undefined {
   const rule = op.rowRule(inputs, attrs);
-  if (!('blocked' in rule) || !rule.blocked.includes(true)) return undefined;
+  if (!rule.blocked.includes(true)) return undefined;
   const join = rule.kind === 'map' ? ({ into: 'rows' } as const) : { merge: op.merge };
   return { axis: 'rows', cut: rule.blocked, ...join };
 }

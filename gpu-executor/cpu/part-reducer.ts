@@ -27,11 +27,10 @@ export class PartReducer implements Reducer<Cells> {
   #open: Reducer<Cells> | undefined;
 
   constructor(expr: Expr, parts: readonly SegmentPart[], make: () => Reducer<Cells>) {
-    const rule = expr.op.rowRule(expr.inputs, expr.attrs);
     this.#expr = expr;
     this.parts = parts;
     this.#make = make;
-    this.#blocked = 'blocked' in rule ? rule.blocked : [];
+    this.#blocked = expr.op.rowRule(expr.inputs, expr.attrs).blocked;
   }
 
   async add(inputs: readonly DenseMatrix[], block: BlockContext): Promise<void> {

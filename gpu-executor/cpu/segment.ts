@@ -98,9 +98,7 @@ class SegmentRun {
       if (at < 0 || consumer.op.source === 'files') return false;
       if (!this.#streamed.has(consumer) && !this.#targets.includes(consumer)) return true;
       const rule = consumer.op.rowRule(consumer.inputs, consumer.attrs);
-      return consumer.inputs.some(
-        (input, i) => input === expr && !('blocked' in rule && rule.blocked[i]),
-      );
+      return consumer.inputs.some((input, i) => input === expr && !rule.blocked[i]);
     });
   }
 
@@ -129,7 +127,7 @@ class SegmentRun {
       const rule = expr.op.rowRule(expr.inputs, expr.attrs);
       for (const [i, input] of expr.inputs.entries()) {
         if (this.#values.has(input) || input.op.source === 'files') continue;
-        const isBlock = 'blocked' in rule && rule.blocked[i] && this.#streamed.has(input);
+        const isBlock = rule.blocked[i] && this.#streamed.has(input);
         if (!isBlock || !visit(input)) return false;
       }
       order.push(expr);
@@ -219,8 +217,7 @@ interface SharedRows {
 function blockedRows(expr: Expr, streamed: ReadonlySet<Expr>): number {
   if (streamed.has(expr)) return expr.rows;
   const rule = expr.op.rowRule(expr.inputs, expr.attrs);
-  const at = 'blocked' in rule ? rule.blocked.indexOf(true) : 0;
-  return expr.inputs[at]!.rows;
+  return expr.inputs[Math.max(rule.blocked.indexOf(true), 0)]!.rows;
 }
 
 function onHost(expr: Expr, value: Value): DenseMatrix {

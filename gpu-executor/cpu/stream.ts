@@ -328,7 +328,7 @@ class Stream {
   #inputs(expr: Expr, block: BlockContext, blocks: ReadonlyMap<Expr, DenseMatrix>): DenseMatrix[] {
     const rule = expr.op.rowRule(expr.inputs, expr.attrs);
     return expr.inputs.map((input, i) => {
-      const byRows = 'blocked' in rule && rule.blocked[i] === true;
+      const byRows = rule.blocked[i] === true;
       const value = (byRows ? blocks.get(input) : undefined) ?? this.#pass.values.get(input);
       if (value === undefined) {
         throw new InternalError(`stream: expected a value of ${input.op.name} for ${expr.op.name}`);

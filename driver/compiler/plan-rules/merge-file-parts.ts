@@ -78,7 +78,7 @@ function readingsOf({ roots, isThere }: PlanContext): {
     let waits = false;
     for (const [i, input] of isScan ? [] : expr.inputs.entries()) {
       const below = readings.get(input);
-      if ('blocked' in rule && rule.blocked[i] && below?.isByRows) {
+      if (rule.blocked[i] && below?.isByRows) {
         for (const frame of below.frames) frames.add(frame);
         waits ||= below.waits;
       } else {

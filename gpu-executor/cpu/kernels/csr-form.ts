@@ -178,8 +178,7 @@ class FormReducer implements Reducer<Cells> {
     inputs: readonly DenseMatrix[],
     block: BlockContext,
   ): void | Promise<void> {
-    const rule = this.#op.rowRule(this.#call.inputs, this.#call.attrs);
-    const byRows = 'blocked' in rule ? rule.blocked : [];
+    const byRows = this.#op.rowRule(this.#call.inputs, this.#call.attrs).blocked;
     const most = pieceRows(inputs, byRows);
     const addFrom = (start: number): void | Promise<void> => {
       for (let from = start; from < block.rows; from += most) {

@@ -41,8 +41,8 @@ export function widened(kernel: Kernel): Kernel<Cells> {
       reducer: (call, context) => {
         const inner = reducer(call, context);
         if (isWide(call)) return inner as Reducer<Cells>;
-        const rule = op.rowRule(call.inputs, call.attrs);
-        return new WideningReducer(inner, 'blocked' in rule ? rule.blocked : [], call.out.dtype);
+        const { blocked } = op.rowRule(call.inputs, call.attrs);
+        return new WideningReducer(inner, blocked, call.out.dtype);
       },
     }),
   } as Kernel<Cells>;

@@ -120,18 +120,17 @@ export class KernelChoice {
     const flops = op.flops(inputs, attrs, expr);
     if (flops < MIN_FLOPS) return false;
     const provider = this.#provider!;
-    const rule = op.rowRule(inputs, attrs);
-    const isByRows = inputs.map((_, i) => 'blocked' in rule && rule.blocked[i] === true);
-    const sizes = inputs.map(({ rows, cols }, i) => (isByRows[i] ? `${cols}` : `${rows}x${cols}`));
+    const { kind, blocked } = op.rowRule(inputs, attrs);
+    const sizes = inputs.map(({ rows, cols }, i) => (blocked[i] ? `${cols}` : `${rows}x${cols}`));
     const shape = [...sizes, ...Object.entries(attrs).map((pair) => pair.join('='))].join(' ');
     const key = `${this.#blas.kind}/${op.name}/${provider.name} ${shape}`;
     const known = this.#chosen.get(key);
     if (known !== undefined) return known;
     if (!this.#costs.knows(key)) {
       if (this.#chosen.size >= MAX_SHAPES) return false;
-      const all = Math.max(1, ...inputs.map(({ rows }, i) => (isByRows[i] ? rows : 1)));
+      const all = Math.max(1, ...inputs.map(({ rows }, i) => (blocked[i] ? rows : 1)));
       const rows = Math.max(1, Math.min(all, Math.ceil((PROBE_FLOPS * all) / flops)));
-      const probe = new Probe(form, isByRows, rows, rule.kind === 'reduce', this.#blas);
+      const probe = new Probe(form, blocked, rows, kind === 'reduce', this.#blas);
       for (let round = 0; round < ROUNDS; round++) {
         const own = probe.seconds(kernelOf.get(op.name)!);
         const theirs = probe.seconds(provider.kernelOf.get(op.name)!) * provider.threads;

@@ -26,7 +26,7 @@ export class PassOperands {
     for (const { op, inputs, attrs } of [...nodes, ...sinks]) {
       const rule = op.rowRule(inputs, attrs);
       for (const [i, input] of inputs.entries()) {
-        const byRows = 'blocked' in rule && rule.blocked[i] === true;
+        const byRows = rule.blocked[i] === true;
         if (inside.has(input) || this.numberOf(input, byRows) !== undefined) continue;
         (byRows ? this.#rows : this.#whole).set(input, this.exprs.push(input) - 1);
         this.byRows.push(byRows);

@@ -195,8 +195,8 @@ class Planner {
   }
 
   #inputsOf({ op, inputs, attrs }: Expr): number[] {
-    const rule = op.rowRule(inputs, attrs);
-    return inputs.map((one, i) => this.#number(one, 'blocked' in rule && rule.blocked[i] === true));
+    const { blocked } = op.rowRule(inputs, attrs);
+    return inputs.map((one, i) => this.#number(one, blocked[i] === true));
   }
 
   /** In an order in which each follows what it reads. */

@@ -141,7 +141,7 @@ class BlockNodes {
     const { op, attrs } = expr;
     const rule = op.rowRule(expr.inputs, attrs);
     const inputs = expr.inputs.map((input, i) => {
-      const isByRows = 'blocked' in rule && rule.blocked[i] === true;
+      const isByRows = rule.blocked[i] === true;
       if (!isByRows) return this.#leaf(this.wholeLeaves, input, input.rows, 'whole');
       const made = this.nodeOf.get(input);
       return made ?? this.#leaf(this.rowLeaves, input, this.#rows, 'rows');

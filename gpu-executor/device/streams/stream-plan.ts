@@ -50,12 +50,12 @@ export function streamedNodes(segment: Segment, limits: StreamLimits): StreamedN
 /** Operands that a node takes by rows. */
 export function rowOperandsOf(expr: Expr): readonly Expr[] {
   const rule = expr.op.rowRule(expr.inputs, expr.attrs);
-  return 'blocked' in rule ? expr.inputs.filter((_, i) => rule.blocked[i]) : [];
+  return expr.inputs.filter((_, i) => rule.blocked[i]);
 }
 
 function readWhole(expr: Expr): readonly Expr[] {
   const rule = expr.op.rowRule(expr.inputs, expr.attrs);
-  return expr.inputs.filter((_, i) => !('blocked' in rule && rule.blocked[i]));
+  return expr.inputs.filter((_, i) => !rule.blocked[i]);
 }
 
 /** Whether a result larger than any piece of memory can be made: rows by rows. */

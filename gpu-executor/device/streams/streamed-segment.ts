@@ -179,7 +179,6 @@ export class StreamedSegment {
 
 function takesOnlyRows(reader: Expr, operand: Expr): boolean {
   const rule = reader.op.rowRule(reader.inputs, reader.attrs);
-  if (!('blocked' in rule)) return false;
   return reader.inputs.every((input, i) => input !== operand || rule.blocked[i] === true);
 }
 
