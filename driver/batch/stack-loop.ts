@@ -11,7 +11,7 @@ import { BackendLostError } from '../errors.js';
 import type { BatchValue } from '../ir/batch-rule.js';
 import { cellBytes } from '../ir/dtype.js';
 import type { Evaluator, LoopTurns } from '../ir/evaluator.js';
-import type { Expr } from '../ir/expr.js';
+import { denseBytes, type Expr } from '../ir/expr.js';
 import type { LoopEnd } from '../ir/loop-end.js';
 import type { DenseMatrix, Value } from '../ir/value.js';
 import { matrix } from '../matrix/create.js';
@@ -41,6 +41,8 @@ import { boundModels } from './transform.js';
 
 /** Steps taken by plans before one is compiled, which costs about as much. */
 const PLANNED_STEPS = 3;
+/** Of so much state one is enough: plans take new memory for each value. @units bytes */
+const LARGE_STATE_BYTES = 1 << 20;
 /** Models leave a stack when fewer than this share of it go on. */
 const COMPACT_SHARE = 0.875;
 
@@ -57,6 +59,8 @@ interface CompiledStep {
   readonly isOwn: readonly boolean[];
   /** A singular matrix may give NaN. */
   readonly mayLose: boolean;
+  /** What a step changes. @units bytes */
+  readonly bytes: number;
   /** Taken by plans. */
   planned: number;
   /** Turns without plans, once so many were taken; false: there are none. */
@@ -271,7 +275,8 @@ export class StackLoop<S extends LoopState> {
     // Whether a model is lost is seen in its cells.
     const isLeft = mayLeave && isPassing && !mayLose;
     const stays = isLeft ? roots.slice(0, -1).filter((root) => !root.isDeterministic) : [];
-    return { models, slots, roots, stays: new Set(stays), isOwn, mayLose, planned: 0 };
+    const bytes = known.reduce((sum, slot) => sum + denseBytes(slot), 0);
+    return { models, slots, roots, stays: new Set(stays), isOwn, mayLose, bytes, planned: 0 };
   }
 
   /**
@@ -284,7 +289,8 @@ export class StackLoop<S extends LoopState> {
     going: readonly number[],
     most: number,
   ): Promise<Taken & { readonly steps: number }> {
-    if (compiled.planned >= PLANNED_STEPS && most > PLANNED_STEPS) {
+    const planned = compiled.bytes < LARGE_STATE_BYTES ? PLANNED_STEPS : 1;
+    if (compiled.planned >= planned && most > planned) {
       compiled.turns ??= this.#turnsOf(compiled, state) ?? false;
     }
     const { turns } = compiled;

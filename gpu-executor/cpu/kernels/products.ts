@@ -310,8 +310,8 @@ export class RowSumReducer implements Reducer<Cells> {
     }
     this.#pieces[lane] ??= { sums: this.#zeros('float32') as Float32Array, rows: 0 };
     const piece = this.#pieces[lane];
-    // Of blocks of few rows several are a piece: adding up takes as long as many rows of products.
-    if (piece.rows + rows > Math.max(rows, this.#pieceRows)) {
+    // Few rows a call are added up with others: that takes as long as many rows of products.
+    if (piece.rows + rows > Math.max(rows, PIECE_ROWS)) {
       this.#sums[lane] ??= new Float64Array(piece.sums.length);
       addTo(this.#sums[lane], piece.sums);
       piece.sums.fill(0);

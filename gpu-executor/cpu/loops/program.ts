@@ -43,11 +43,9 @@ export function compileLoop(body: LoopBody, stream: StreamContext): LoopProgram 
     }
     return view;
   };
-  const first = scheduled(body.steps.filter(isFixed), held);
-  const turn = scheduled(
-    body.steps.filter((step) => !isFixed(step)),
-    held,
-  );
+  const [fixed, repeated] = stepsByTurn(body.steps);
+  const first = scheduled(fixed, held);
+  const turn = scheduled(repeated, held);
   const brought: Expr[] = [];
   for (const unit of [...first, ...turn]) {
     if (!unit.isCells) continue;
@@ -65,14 +63,31 @@ export function compileLoop(body: LoopBody, stream: StreamContext): LoopProgram 
   }
   const memory = takeMemory(layout.bytes);
   if (memory === undefined) return `the engine has no memory of ${formatBytes(layout.bytes)} left`;
-  return new Program(body, held, first, turn, layout, stream, memory);
+  const counts = [countsOf(fixed), countsOf(repeated)] as const;
+  return new Program(body, held, first, turn, counts, layout, stream, memory);
 }
 
-/** The same in every turn. */
-function isFixed(step: Expr | LoopPass): boolean {
-  return 'outputs' in step
-    ? step.outputs.every((expr) => expr.isDeterministic)
-    : step.isDeterministic;
+type Steps = readonly (Expr | LoopPass)[];
+
+/**
+ * Steps that are the same in every turn, and the others. What a pass makes beside what turns change
+ * is made in each, and so is what reads it.
+ */
+function stepsByTurn(steps: Steps): readonly [fixed: Steps, repeated: Steps] {
+  const changing = new Set<Expr>();
+  const [fixed, repeated]: [(Expr | LoopPass)[], (Expr | LoopPass)[]] = [[], []];
+  for (const step of steps) {
+    const [reads, outputs] =
+      'outputs' in step ? [step.operands, step.outputs] : [step.inputs, [step]];
+    const isFixed =
+      outputs.every((expr) => expr.isDeterministic) && !reads.some((expr) => changing.has(expr));
+    if (isFixed) fixed.push(step);
+    else {
+      repeated.push(step);
+      for (const expr of outputs) changing.add(expr);
+    }
+  }
+  return [fixed, repeated];
 }
 
 /** Kernels and passes of some steps. */
@@ -81,7 +96,7 @@ interface Counts {
   readonly passes: number;
 }
 
-function countsOf(steps: readonly (Expr | LoopPass)[]): Counts {
+function countsOf(steps: Steps): Counts {
   let [kernels, passes] = [0, 0];
   for (const step of steps) {
     kernels += 'outputs' in step ? step.nodes.length : 1;
@@ -111,6 +126,7 @@ class Program implements LoopProgram {
     held: (expr: Expr) => ViewOf,
     first: readonly Unit[],
     turn: readonly Unit[],
+    counts: readonly [first: Counts, turn: Counts],
     layout: Layout,
     stream: StreamContext,
     memory: LaneMemory,
@@ -126,10 +142,7 @@ class Program implements LoopProgram {
     this.#first = first.map(callOf);
     const calls = turn.map(callOf);
     this.#turn = [...layout.before.map(moveOf), ...calls, ...layout.after.map(moveOf)];
-    this.#counts = [
-      countsOf(body.steps.filter(isFixed)),
-      countsOf(body.steps.filter((step) => !isFixed(step))),
-    ];
+    this.#counts = counts;
     this.results = body.roots.map((root, i) => {
       const place = layout.results[i];
       return place === undefined ? this.#valueOf(root) : this.#at(root, place);

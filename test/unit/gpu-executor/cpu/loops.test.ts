@@ -77,6 +77,14 @@ const BODIES: Readonly<Record<string, Step>> = {
       done: n!.ge(6),
     };
   },
+  'passes over rows that make what changes and what does not': ({ w, v, n }, { X }) => {
+    const g = X!.t().matmul(X!.matmul(w!).tanh()).mul(1e-3);
+    const fixed = X!.t().matmul(X!.abs()).mul(1e-3).add(1);
+    return {
+      state: { w: w!.sub(g), v: v!.mul(0.5).add(fixed.matmul(w!)), n: n!.add(1) },
+      done: n!.ge(6),
+    };
+  },
   // Kernels keep what they found out about the other operand.
   'products of compressed rows and what changes': ({ w, v, n }, { X }) => {
     const g = X!.t().matmul(X!.matmul(w!).tanh());
