@@ -2,6 +2,7 @@
  * Stages of cleaning steps in an ONNX graph, as `jobs/prepare/stored-stages.ts` applies them. A
  * missing cell is NaN, and stays so only in columns that have a share of it.
  */
+import { ConfigError } from '../../driver/errors.js';
 import type { StoredStage } from '../prepare/stored-stages.js';
 import type { Graph } from './onnx-graph.js';
 
@@ -20,6 +21,11 @@ function stageColumns(graph: Graph, x: string, stage: StoredStage): string {
       return bounded(graph, x, stage);
     case 'polynomial':
       return products(graph, x, stage);
+    case 'network':
+      throw new ConfigError(
+        `export: expected a model of the columns, got one behind the network ${stage.path}; use reprise predict`,
+        { key: 'model', value: stage.path },
+      );
     case 'beside':
       return graph.node('Concat', stage.branches.map((branch) => stagedColumns(graph, x, branch)), { axis: 1 }); // biome-ignore format: a call
   }

@@ -8,7 +8,6 @@ import { HASHING_KEYS } from '../../driver/frame/feature-spec.js';
 import { checkSearch } from './check-search.js';
 import { checkSpark } from './check-spark.js';
 import { namedEstimator, namedModels } from './model-schema.js';
-import { checkKept } from './prepare-schema.js';
 import type { JobDocument } from './schema.js';
 import { checkScoring } from './scoring-schema.js';
 import { checkSplits } from './split-schema.js';
@@ -35,7 +34,6 @@ export function checkJob(document: JobDocument): Problem[] {
       document.data.target !== undefined,
     ),
     ...checkScoring(document.scoring, document.refit),
-    ...checkKept(document),
     ...checkTarget(document.data),
     ...checkFeatures(document),
     ...checkSpark(document.spark),

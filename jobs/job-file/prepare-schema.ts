@@ -87,20 +87,6 @@ export function stepParameters(steps: readonly StepDocument[]): NamedParameter[]
   });
 }
 
-/** Steps whose models are not kept, in a job that keeps one. */
-export function checkKept({
-  prepare = [],
-  refit,
-}: {
-  readonly prepare?: readonly StepDocument[] | undefined;
-  readonly refit?: unknown;
-}): Problem[] {
-  const at = prepare.findIndex((step) => stepOf(step).isNotKept);
-  if (at < 0 || refit === false) return [];
-  const message = `expected \`refit: false\` with step ${prepare[at]!.step}, whose models are scored and not kept, got a search that keeps its best`;
-  return [{ path: ['prepare', at, 'step'], message }];
-}
-
 /** Steps of one name, or of a parameter's. */
 export function checkPrepare(
   prepare: readonly StepDocument[] | undefined,

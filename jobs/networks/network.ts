@@ -3,6 +3,8 @@
  * so that every value inside is a place to cut, and is reused, planned and batched like all else.
  * Invariant: equal files over equal data give equal nodes; nothing is computed here.
  */
+import { createHash } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
 import { ConfigError, Images, type Matrix, UnsupportedError } from '../../driver/index.js';
 import { type BringOptions, localPath } from '../npm-data.js';
 import { cellImporters } from './cell-importers.js';
@@ -11,7 +13,7 @@ import type { Constant, GraphInput, NetworkFormat, NetworkGraph } from './graph.
 import { imageImporters } from './image-importers.js';
 import { layerImporters } from './layer-importers.js';
 import { type Importer, type NetworkValue, NodeSite } from './node-site.js';
-import { readLayers } from './read-layers.js';
+import { layerFiles, readLayers } from './read-layers.js';
 import { readOnnx } from './read-onnx.js';
 import { readTensors } from './read-torch.js';
 import { ConstantMatrices, RowsValue } from './rows-value.js';
@@ -180,7 +182,23 @@ export async function readNetwork(path: string, options: BringOptions = {}): Pro
 }
 
 /** Whether a path is taken for a layers model of TensorFlow.js. */
-export const isLayers = (path: string): boolean => /\.(json|[cm]?js)$/i.test(path);
+const isLayers = (path: string): boolean => /\.(json|[cm]?js)$/i.test(path);
+
+/** The files of a network on this machine: its own, then those it names. */
+export async function networkFiles(path: string): Promise<readonly string[]> {
+  return isLayers(path) ? layerFiles(path) : [path];
+}
+
+/** SHA-256 of its file; of several, over their digests, line by line. What isn't there counts as empty. */
+export async function networkDigest(path: string): Promise<string> {
+  const digests: string[] = [];
+  for (const file of await networkFiles(path)) {
+    const bytes = await readFile(file).catch(() => '');
+    digests.push(createHash('sha256').update(bytes).digest('hex'));
+  }
+  if (digests.length === 1) return digests[0]!;
+  return createHash('sha256').update(digests.join('\n')).digest('hex');
+}
 
 function cut(name: string, value: NetworkValue | undefined, format: NetworkFormat): CutValue {
   if (!(value instanceof RowsValue)) {

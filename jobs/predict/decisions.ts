@@ -7,7 +7,9 @@
 
 import { subSource } from '../../driver/frame/parts.js';
 import {
+  ConfigError,
   DataError,
+  type DType,
   Frame,
   type FrameFile,
   type FrameSource,
@@ -27,7 +29,7 @@ import { basisColumns } from '../estimators/basis.js';
 import { layersOf, layersOfCells, layersWidth } from '../estimators/networks/stored-layers.js';
 import type { EncodingStages, ModelEncoding } from '../model/encoding.js';
 import type { ModelFile } from '../model/model-file.js';
-import { applyStages, applyToRows } from '../prepare/stored-stages.js';
+import { applyStages, applyToRows, networksIn } from '../prepare/stored-stages.js';
 import { type RowCache, rowKeys } from './row-cache.js';
 
 /** Row by row: [rows, outputs]. */
@@ -41,6 +43,8 @@ export interface DecisionBlock {
 export interface LocalOptions {
   /** Of this model. Absent: each row is decided on. */
   readonly cache?: RowCache | undefined;
+  /** Computes what is said by expressions alone. */
+  readonly run: Run;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -54,12 +58,13 @@ export async function* localDecisions(
   source: FrameSource,
   encoding: ModelEncoding,
   { dtype }: Pick<ModelFile, 'dtype'>,
-  { cache, signal }: LocalOptions = {},
+  { cache, run, signal }: LocalOptions,
 ): AsyncGenerator<DecisionBlock> {
   const { features, width } = encoding;
   const rowsPerChunk = Math.max(64, Math.floor(BLOCK_CELLS / width));
   const columns = features.map(rawColumn);
   const cells = cellsOf(dtype, rowsPerChunk * width);
+  const isExpressed = hasNetwork(encoding);
   let first = 0;
   for await (const chunk of duckdb.read(source, columns, {
     rowsPerChunk,
@@ -68,21 +73,23 @@ export async function* localDecisions(
     cells.fill(0);
     const bad = encodeBlock(features, chunk, cells, width, 0);
     if (bad !== undefined) throw fault(encoding, chunk, first, bad);
-    const compute = (rows: number): Float64Array => {
-      const z = decisionsOf(encoding, cells, rows);
+    const checked = (z: Float64Array): Float64Array => {
       if (!z.every(Number.isFinite)) throw fault(encoding, chunk, first, bad);
       return z;
     };
+    const compute = (rows: number): Float64Array => checked(decisionsOf(encoding, cells, rows));
     let computed = chunk.rows;
-    const z = cache?.pays
-      ? cache.decide(rowKeys(chunk), (rows) => {
-          computed = rows.length;
-          for (const [to, row] of rows.entries()) {
-            cells.copyWithin(to * width, row * width, (row + 1) * width);
-          }
-          return compute(computed);
-        })
-      : compute(computed);
+    const z = isExpressed
+      ? checked(await expressed(run, encoding, cells.subarray(0, computed * width), computed))
+      : cache?.pays
+        ? cache.decide(rowKeys(chunk), (rows) => {
+            computed = rows.length;
+            for (const [to, row] of rows.entries()) {
+              cells.copyWithin(to * width, row * width, (row + 1) * width);
+            }
+            return compute(computed);
+          })
+        : compute(computed);
     yield { rows: chunk.rows, computed, z };
     first += chunk.rows;
   }
@@ -91,8 +98,35 @@ export async function* localDecisions(
 /** Columns of a row times what is made of each, from which looking it up is quicker. */
 const DEAR_ROW = 4096;
 
-/** Whether deciding on a row takes longer than looking it up. */
-export function isDear({ width, intercepts, layers, nonnegative, stages }: ModelEncoding): boolean {
+/** Networks of images, which Spark has no kernels for. */
+function isOfHost(encoding: ModelEncoding): boolean {
+  const ofImages: readonly string[] = ['conv2d', 'max_pool', 'avg_pool'];
+  return hasNetwork(encoding) || !!encoding.layers?.some(({ kind }) => ofImages.includes(kind));
+}
+
+/** A pretrained network among the stages, which is said by expressions alone. */
+function hasNetwork({ stages }: ModelEncoding): boolean {
+  return stages !== undefined && networksIn(stages.stages).length > 0;
+}
+
+/** `decisionsOfRows` of encoded cells. */
+async function expressed(
+  run: Run,
+  encoding: ModelEncoding,
+  cells: Float64Array | Float32Array,
+  rows: number,
+): Promise<Float64Array> {
+  const z = decisionsOfRows(matrix(run, rows, encoding.width, cells), encoding);
+  return Float64Array.from((await z.value()).data);
+}
+
+/**
+ * Whether deciding on a row takes longer than looking it up. Behind a pretrained network values
+ * would depend on the rows beside them in their last digits.
+ */
+export function isDear(encoding: ModelEncoding): boolean {
+  const { width, intercepts, layers, nonnegative, stages } = encoding;
+  if (hasNetwork(encoding)) return false;
   if (nonnegative !== undefined || stages !== undefined) return true;
   let work = width * intercepts.length;
   for (const layer of layers ?? []) {
@@ -218,22 +252,47 @@ export function decisionMatrix(
   run: Run,
   description: FrameDescription,
   source: FrameSource,
-  { features, basis, weights, intercepts, nonnegative: own, stages, layers, picks }: ModelEncoding, // biome-ignore format: a list
+  encoding: ModelEncoding,
   { dtype }: Pick<ModelFile, 'dtype'>,
 ): Matrix {
-  const outputs = intercepts.length;
+  if (isOfHost(encoding)) {
+    throw new ConfigError(
+      'predict: expected a file or folder of this machine as --out for a model with images, which Spark has no kernels for, got storage of the cluster',
+      { key: '--out', source: 'flag' },
+    );
+  }
+  return decisionsOfRows(encodedMatrix(run, description, source, encoding, dtype), encoding);
+}
+
+function encodedMatrix(
+  run: Run,
+  description: FrameDescription,
+  source: FrameSource,
+  { features }: ModelEncoding,
+  dtype: DType,
+): Matrix {
   const rows = source.files.reduce((sum, file) => sum + file.rows, 0);
   const frame = new Frame(run, { ...description, source, rows });
-  const encoded = Matrix.of(run, frame.encode(features, { dtype })).cast('float64');
+  return Matrix.of(run, frame.encode(features, { dtype }));
+}
+
+/** @param rows encoded */
+function decisionsOfRows(
+  rows: Matrix,
+  { basis, weights, intercepts, nonnegative: own, stages, layers, picks }: ModelEncoding,
+): Matrix {
+  const { session } = rows;
+  const encoded = rows.cast('float64');
+  const outputs = intercepts.length;
   const cells = stages === undefined ? encoded : stagedCells(encoded, stages);
   if (picks !== undefined) return layersOf(picked(cells, picks), layers!);
   const X = basisColumns(basis, cells);
-  const W = matrix(run, X.cols, outputs, weights);
+  const W = matrix(session, X.cols, outputs, weights);
   if (own !== undefined) {
     const shape = { groups: 1, width: outputs, gives: 'parts' } as const;
-    return nonnegative(zeros(run, rows, 1), X, W, { ...own, ...shape });
+    return nonnegative(zeros(session, rows.rows, 1), X, W, { ...own, ...shape });
   }
-  const z = X.matmul(W).add(matrix(run, 1, outputs, Float64Array.from(intercepts)));
+  const z = X.matmul(W).add(matrix(session, 1, outputs, Float64Array.from(intercepts)));
   return layers ? layersOf(z, layers) : z;
 }
 
@@ -248,18 +307,18 @@ function picked(cells: Matrix, places: readonly number[]): Matrix {
 /** The columns that stages make of encoded ones. */
 function stagedCells(encoded: Matrix, { stages, places }: EncodingStages): Matrix {
   const { session, cols } = encoded;
-  const picked = (which: 0 | 1): Matrix => {
-    const cells = new Float64Array(cols * places.length);
-    for (const [j, pair] of places.entries()) {
-      if (pair[which] >= 0) cells[pair[which] * places.length + j] = 1;
-    }
-    return encoded.matmul(matrix(session, cols, places.length, cells));
-  };
+  const own = picked(encoded, places.map(([at]) => at)); // biome-ignore format: a list
+  if (places.every(([, indicator]) => indicator < 0)) return applyStages(own, stages);
+  const cells = new Float64Array(cols * places.length);
+  for (const [j, [, indicator]] of places.entries()) {
+    if (indicator >= 0) cells[indicator * places.length + j] = 1;
+  }
+  const isMissing = encoded.matmul(matrix(session, cols, places.length, cells));
   // A missing cell is 0 where its indicator is 1, and 0 / 0 is NaN.
-  return applyStages(picked(0).div(scalar(session, 1).sub(picked(1))), stages);
+  return applyStages(own.div(scalar(session, 1).sub(isMissing)), stages);
 }
 
-/** @param most bytes of decision values to bring here at a time, however many a file has */
+/** @param most bytes to bring here at a time, however many a file has: of decision values, or of encoded rows where this machine decides */
 export async function* sparkDecisions(
   run: Run,
   description: FrameDescription,
@@ -268,16 +327,25 @@ export async function* sparkDecisions(
   model: Pick<ModelFile, 'dtype'>,
   most = COLLECTED_BYTES,
 ): AsyncGenerator<DecisionBlock> {
-  const outputs = layersWidth(encoding.layers) ?? encoding.intercepts.length;
+  const isHere = isOfHost(encoding);
+  const outputs = isHere
+    ? encoding.width
+    : (layersWidth(encoding.layers) ?? encoding.intercepts.length);
   const rowsAtOnce = Math.max(1, Math.floor(most / (outputs * Float64Array.BYTES_PER_ELEMENT)));
   for (const files of groupsOf(source.files, rowsAtOnce)) {
-    const all = decisionMatrix(run, description, subSource(source, files), encoding, model);
+    const some = subSource(source, files);
+    const all = isHere
+      ? encodedMatrix(run, description, some, encoding, model.dtype)
+      : decisionMatrix(run, description, some, encoding, model);
     // A file that is brought here piece by piece is read once: its values wait in the cluster.
     if (all.rows > rowsAtOnce) await run.persist([all.expr]);
     for (let from = 0; from < all.rows; from += rowsAtOnce) {
       const to = Math.min(all.rows, from + rowsAtOnce);
       const part = to - from < all.rows ? all.slice([from, to]) : all;
-      const z = Float64Array.from((await part.value()).data);
+      const { data } = await part.value();
+      const z = isHere
+        ? await expressed(run, encoding, Float64Array.from(data), to - from)
+        : Float64Array.from(data);
       if (!z.every(Number.isFinite)) throw infiniteIn(files[0]!.path);
       yield { rows: to - from, computed: to - from, z };
     }

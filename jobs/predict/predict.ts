@@ -20,6 +20,8 @@ import { chooseEngine, DIALECT_ENGINES, type OpenSession, openSession } from '..
 import { type ModelEncoding, modelEncoding } from '../model/encoding.js';
 import type { FoundModel } from '../model/read-model.js';
 import { localPath } from '../npm-data.js';
+import { openNetworks } from '../prepare/stored-network.js';
+import { networksIn } from '../prepare/stored-stages.js';
 import type { RunOptions } from '../runs/run-events.js';
 import { describeFor } from './check-data.js';
 import {
@@ -90,10 +92,9 @@ export async function predict(
   const { model } = found;
   const { engine: wanted, signal, onEvent, reuse } = options;
   const start = performance.now();
-  const path = await localPath(data, {
-    signal,
-    onBring: (what) => onEvent?.({ kind: 'data', what }),
-  });
+  const bringing = { signal, onBring: (what: string) => onEvent?.({ kind: 'data', what }) };
+  const path = await localPath(data, bringing);
+  await openNetworks(networksIn(model.prepare ?? []), found.path, bringing);
   const columns = outputColumns(model, options.outputs);
   const place = await placeOf(options.out);
   const dialect = model.features.find((feature) => feature.dialect !== undefined)?.dialect;
@@ -307,6 +308,7 @@ class Scorer {
     return engine === 'local'
       ? localDecisions(duckdb!, source, this.#encoding, model, {
           cache: this.#cache,
+          run: this.run,
           signal: this.#options.signal,
         })
       : sparkDecisions(

@@ -1,20 +1,26 @@
 /**
  * A pretrained network as the first step: columns are the cells of an image, or of a vector, and what
- * comes out is a value inside the network. Invariant: nothing is fitted, so all splits and candidates
- * of one cut read the same node, and cuts of one network share what lies below.
+ * comes out is a value inside the network. Invariants: nothing is fitted, so all splits and candidates
+ * of one cut read the same node, and cuts of one network share what lies below; a network is known by
+ * the content of its files.
  */
 import { z } from 'zod';
 import { Images, type Matrix } from '../../driver/index.js';
-import { type CutValue, isLayers, type Network, readNetwork } from '../networks/network.js';
-import { layerFiles } from '../networks/read-layers.js';
-import { type BringOptions, isOfPackage } from '../npm-data.js';
+import {
+  type CutValue,
+  type Network,
+  networkDigest,
+  networkFiles,
+  readNetwork,
+} from '../networks/network.js';
+import { type BringOptions, isOfPackage, localPath } from '../npm-data.js';
 import { Columns } from './columns.js';
 import { cellRows } from './rows.js';
 import { invalid, type PrepareStep } from './step.js';
 
 const size = z.int().min(1).max(4096);
 
-const parameters = z.strictObject({
+export const networkParameters = z.strictObject({
   path: z.string().min(1).max(4096).default('').meta({
     description:
       'The network: an ONNX file, model.json of TensorFlow.js, or .pth of EfficientNet-Lite0; `npm://` and `pypi://` too.',
@@ -44,25 +50,42 @@ const parameters = z.strictObject({
   }),
 });
 
-export type NetworkParams = z.output<typeof parameters>;
+export type NetworkParams = z.output<typeof networkParameters>;
 
-/** Networks that were read last, by path. */
+/** Networks that were read last, by their digest. */
 const networks = new Map<string, Network>();
+/** By path, the digest of its files as they were when it was last opened. */
+const digests = new Map<string, string>();
+
+/**
+ * Reads a network, unless it has been read. @returns its digest
+ * @throws DataError for files that are none, ConfigError for a package that can't be brought
+ */
+export async function openNetwork(path: string, options: BringOptions): Promise<string> {
+  const known = digests.get(path);
+  if (known !== undefined && isOfPackage(path)) return known;
+  // Other files may be others by now. The digest is of before: what changes while it is read is refused later.
+  const here = await localPath(path, options);
+  const digest = await networkDigest(here);
+  const network = networks.get(digest) ?? (await readNetwork(here));
+  digests.set(path, digest);
+  const current = new Set(digests.values());
+  for (const one of networks.keys()) if (!current.has(one)) networks.delete(one);
+  networks.set(digest, network);
+  return digest;
+}
 
 export const networkStep: PrepareStep = {
   name: 'network',
   description: 'Replaces columns by a value inside a pretrained network; the first step.',
   main: 'cut',
-  parameters,
+  parameters: networkParameters,
   files: ['path'],
-  filesOf: async (path) => (isLayers(path) ? layerFiles(path) : [path]),
-  isNotKept: true,
+  filesOf: networkFiles,
   open: async (given, options: BringOptions) => {
     const { path } = given as NetworkParams;
     if (path === '') throw invalid('network', 'the path of a network', 'none');
-    // Other files may be others by now.
-    if (isOfPackage(path) && networks.has(path)) return;
-    networks.set(path, await readNetwork(path, options));
+    await openNetwork(path, options);
   },
   apply: (all, given) => {
     const params = given as NetworkParams;
@@ -81,7 +104,13 @@ export const networkStep: PrepareStep = {
     const { value, pooled } = cutOf(cells, params);
     const names = Array.from({ length: pooled.cols }, (_, j) => `${params.cut}_${j}`);
     const values = { value, pooled };
-    const made = { of: first!, kind: 'network', values, facts: { ...params }, names } as const;
+    const made = {
+      of: first!,
+      kind: 'network',
+      values,
+      facts: { ...params, sha256: digests.get(params.path) },
+      names,
+    } as const;
     const rows = cellRows(pooled, [], names, made);
     return all.map(({ split }) => new Columns(rows, split));
   },
@@ -95,10 +124,18 @@ export interface NetworkCut {
   readonly pooled: Matrix;
 }
 
-/** @param params with every default; the network was read by `open` @throws ConfigError */
-export function cutOf(cells: Matrix, params: NetworkParams): NetworkCut {
+/**
+ * @param params with every default; the network has been opened
+ * @param digest of the network; default that of the path
+ * @throws ConfigError
+ */
+export function cutOf(
+  cells: Matrix,
+  params: NetworkParams,
+  digest = digests.get(params.path),
+): NetworkCut {
   const { path, cut, image, channels, resize, scale, offset, pool } = params;
-  const network = networks.get(path);
+  const network = digest === undefined ? undefined : networks.get(digest);
   if (network === undefined) throw invalid('network', 'a network that was read', path || 'none');
   const own = cells.cast('float32');
   const scaled = scale === 1 ? own : own.mul(scale);

@@ -40,8 +40,6 @@ export interface PrepareStep {
   readonly filesOf?: (path: string) => Promise<readonly string[]>;
   /** Reads what the step works with, before it is applied. Default: nothing. */
   readonly open?: (params: StepParams, options: BringOptions) => Promise<void>;
-  /** A model behind it is scored and not kept: its file would have to hold what the step reads. */
-  readonly isNotKept?: true;
   /**
    * The columns after the step, for all splits at once, so that they share what they can.
    * @param all one a split, after the same steps

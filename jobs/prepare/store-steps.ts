@@ -3,16 +3,11 @@
  * encoded become part of a linear model's own coefficients, so that predictions and exports need know
  * nothing of them; others are kept as stages. Invariant: the model says the same of every row.
  */
-import {
-  type DenseMatrix,
-  InternalError,
-  type Matrix,
-  type Run,
-  UnsupportedError,
-} from '../../driver/index.js';
+import { type DenseMatrix, InternalError, type Matrix, type Run } from '../../driver/index.js';
 import type { FitOutputs, LinearOutputs } from '../estimators/estimator.js';
 import type { LinearModel } from '../estimators/model.js';
 import type { Columns } from './columns.js';
+import { type NetworkFacts, networkStage } from './stored-network.js';
 import type { StoredStage } from './stored-stages.js';
 
 /** Numbers of an affine map of columns. */
@@ -67,15 +62,12 @@ async function stagesOf(
 ): Promise<{ readonly stages: StoredStage[]; readonly names: readonly string[] }> {
   const { made } = columns.rows;
   const before = made === undefined ? undefined : await stagesOf(run, made.of);
-  if (made?.kind === 'network') {
-    throw new UnsupportedError(
-      'prepare network: expected a search that keeps no model, got one to keep, whose file would have to hold the network; say `refit: false`',
-      { op: 'prepare network', backend: 'model files' },
-    );
-  }
   const stages = [...(before?.stages ?? [])];
   let names = before?.names ?? sourceNames(columns);
-  if (made?.kind === 'polynomial') {
+  if (made?.kind === 'network') {
+    names = made.names!;
+    stages.push(networkStage(made.facts as NetworkFacts, names));
+  } else if (made?.kind === 'polynomial') {
     const terms = made.facts.terms as number[][];
     stages.push({ kind: 'polynomial', terms });
     names = made.names ?? terms.map((term) => term.map((j) => names[j]!).join(' ') || '1');

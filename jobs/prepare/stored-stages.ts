@@ -4,7 +4,8 @@
  * `applyToRows` to a block here; a missing cell is NaN.
  */
 import { z } from 'zod';
-import { type Matrix, matrix, scalar } from '../../driver/index.js';
+import { InternalError, type Matrix, matrix, scalar } from '../../driver/index.js';
+import { networkColumns, type StoredNetwork, storedNetwork } from './stored-network.js';
 import { termCells } from './terms.js';
 
 /** NaN and infinities, which JSON has no numbers for, are null. */
@@ -35,34 +36,41 @@ const polynomialStage = z.strictObject({
   }),
 });
 
-const besideStage = z.strictObject({
-  kind: z.literal('beside'),
-  branches: z
-    .array(z.array(z.discriminatedUnion('kind', [columnsStage, outliersStage, polynomialStage])))
-    .min(1)
-    .meta({
-      description: 'Stages that each begin with the same columns; what they make, side by side.',
-    }),
-});
-
-export const storedStage = z.discriminatedUnion('kind', [
+const branchStage = z.discriminatedUnion('kind', [
   columnsStage,
   outliersStage,
   polynomialStage,
-  besideStage,
+  storedNetwork,
 ]);
+
+const besideStage = z.strictObject({
+  kind: z.literal('beside'),
+  branches: z.array(z.array(branchStage)).min(1).meta({
+    description: 'Stages that each begin with the same columns; what they make, side by side.',
+  }),
+});
+
+export const storedStage = z.discriminatedUnion('kind', [branchStage, besideStage]);
 
 /** One stage of fitted steps. */
 export type StoredStage = z.output<typeof storedStage>;
 type ColumnsStage = z.output<typeof columnsStage>;
 type OutliersStage = z.output<typeof outliersStage>;
 /** A stage of one branch. */
-export type BranchStage = z.output<typeof besideStage>['branches'][number][number];
+export type BranchStage = z.output<typeof branchStage>;
+
+/** Pretrained networks among stages, which are applied as expressions alone. */
+export function networksIn(stages: readonly StoredStage[]): readonly StoredNetwork[] {
+  return stages.flatMap((stage) => {
+    if (stage.kind === 'beside') return stage.branches.flatMap(networksIn);
+    return stage.kind === 'network' ? [stage] : [];
+  });
+}
 
 /** How many columns come out of so many. */
 export function widthAfter(stages: readonly StoredStage[], width: number): number {
   return stages.reduce((own, stage) => {
-    if (stage.kind === 'columns') return stage.columns.length;
+    if (stage.kind === 'columns' || stage.kind === 'network') return stage.columns.length;
     if (stage.kind === 'beside') {
       return stage.branches.reduce((sum, branch) => sum + widthAfter(branch, own), 0);
     }
@@ -83,6 +91,8 @@ function applyStage(X: Matrix, stage: StoredStage): Matrix {
       return bounded(X, stage);
     case 'polynomial':
       return termCells(X, stage.terms);
+    case 'network':
+      return networkColumns(X, stage);
     case 'beside': {
       const [first, ...others] = stage.branches.map((branch) => applyStages(X, branch));
       return first!.cbind(...others);
@@ -121,7 +131,7 @@ function bounded(X: Matrix, { action, low, high }: OutliersStage): Matrix {
   return X.lt(least).or(X.gt(greatest)).ifelse(other, X);
 }
 
-/** As `applyStages`. @param cells row by row: [rows, width] */
+/** As `applyStages`, of stages without networks. @param cells row by row: [rows, width] */
 export function applyToRows(
   cells: Float64Array,
   rows: number,
@@ -138,6 +148,8 @@ function stageRows(cells: Float64Array, width: number, stage: StoredStage): Floa
       return cells.map((cell, at) => boundedCell(cell, at % width, stage));
     case 'polynomial':
       return products(cells, width, stage.terms);
+    case 'network':
+      throw new InternalError('stages: expected none that is a network, got one');
     case 'beside':
       return besideRows(cells, width, stage.branches);
   }

@@ -1,10 +1,12 @@
 /** Cleaning steps on embedded Spark: the scores and predictions of this machine. */
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
+import { resolve } from 'node:path';
 import { type OpenSession, openSession } from '../../jobs/engines.js';
 import { parseJob } from '../../jobs/job-file/read-job.js';
 import { predict } from '../../jobs/predict/predict.js';
 import { runJob } from '../../jobs/run-job.js';
+import type { RunRecord } from '../../jobs/runs/record.js';
 import { JobFolder } from '../support/job-folder.js';
 import { sklearnFolder } from '../support/sklearn-fixtures.js';
 
@@ -22,6 +24,24 @@ describe('cleaning steps on Spark', function () {
   after(async () => {
     await Promise.all([local.session.close(), spark.session.close()]);
   });
+
+  /** Of a model for each engine. */
+  async function predictAlike(folder: JobFolder, records: readonly RunRecord[]): Promise<void> {
+    const tables = [];
+    for (const [i, open] of [local, spark].entries()) {
+      const { model } = records[i]!;
+      const found = { model: model!, digest: `${i}`, path: folder.file('model.json') };
+      const { table } = await predict(found, folder.file('data.csv'), {
+        engine: open.engine,
+        open,
+      });
+      tables.push(table!.slice(1).map(([cell]) => Number(cell)));
+    }
+    assert.deepEqual(tables.map(({ length }) => length), [SHOWN, SHOWN]); // biome-ignore format: a list
+    for (const [i, value] of tables[1]!.entries()) {
+      assert.ok(Math.abs(value - tables[0]![i]!) <= 1e-8 * Math.abs(value), `row ${i}`);
+    }
+  }
 
   it('are fitted as on this machine, and predicted with', async () => {
     const folder = new JobFolder();
@@ -58,20 +78,29 @@ describe('cleaning steps on Spark', function () {
     );
     assert.equal(theirs!.length, ours!.length);
     for (const [f, score] of theirs!.entries()) assert.ok(Math.abs(score - ours![f]!) <= 1e-9);
-    const tables = [];
-    for (const [i, open] of [local, spark].entries()) {
-      const { model } = records[i]!;
-      const found = { model: model!, digest: `${i}` } as Parameters<typeof predict>[0];
-      const { table } = await predict(found, folder.file('data.csv'), {
-        engine: open.engine,
-        open,
-      });
-      tables.push(table!.slice(1).map(([cell]) => Number(cell)));
-    }
-    assert.deepEqual(tables.map(({ length }) => length), [SHOWN, SHOWN]); // biome-ignore format: a list
-    for (const [i, value] of tables[1]!.entries()) {
-      assert.ok(Math.abs(value - tables[0]![i]!) <= 1e-8 * Math.abs(value), `row ${i}`);
-    }
+    await predictAlike(folder, records);
+    folder.remove();
+  });
+
+  it('are networks for models that were fitted here: this machine decides', async () => {
+    const folder = new JobFolder();
+    const rows = Array.from({ length: 30 }, (_, i) =>
+      Array.from({ length: 217 }, (_, j) => Math.sin(1 + i * j + (i % 5) + j)),
+    );
+    const names = rows[0]!.map((_, j) => (j === 0 ? 'y' : `x${j}`));
+    folder.write('data.csv', [names, ...rows].join('\n'));
+    const path = resolve('test/fixtures/networks/functional.json');
+    const job = parseJob(
+      folder.file('job.yaml'),
+      JSON.stringify({
+        kind: 'search',
+        data: { path: 'data.csv', target: 'y' },
+        prepare: [{ step: 'network', path, cut: 'sum', image: [9, 8, 3] }, { step: 'scale' }],
+        model: { type: 'ridge' },
+      }),
+    );
+    const record = await runJob(job, { engine: 'local', open: local });
+    await predictAlike(folder, [record, record]);
     folder.remove();
   });
 });
