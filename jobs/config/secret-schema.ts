@@ -1,5 +1,5 @@
 /** Where a secret comes from, as a part of schemas. Invariant: it takes what `isSecretSource` does. */
-import { z } from 'zod';
+import * as z from 'zod';
 import { MAX_SOURCE_CHARACTERS, MAX_SOURCE_WORDS, type SecretSource } from './secrets.js';
 
 const word = z.string().min(1).max(MAX_SOURCE_CHARACTERS);

@@ -3,7 +3,7 @@
  * those there are. Invariant: it takes every value that a settings file takes; what it can't say (an
  * address without a password, names of Spark's settings) the file's own check says.
  */
-import { z } from 'zod';
+import * as z from 'zod';
 import { secretSource } from './secret-schema.js';
 import { SETTINGS, type Setting, type SettingKind } from './settings.js';
 

@@ -5,8 +5,8 @@ import type { Finding } from './finding.js';
 
 export async function duckdbCheck(): Promise<Finding> {
   try {
-    const { default: duckdb } = await import('@duckdb/node-api');
-    return { name: 'duckdb', status: 'ok', found: `DuckDB ${duckdb.version()}`, remedy: null };
+    const { duckDbVersion } = await import('../../gpu-executor/cpu/index.js');
+    return { name: 'duckdb', status: 'ok', found: `DuckDB ${duckDbVersion()}`, remedy: null };
   } catch (error) {
     return {
       name: 'duckdb',

@@ -5,7 +5,7 @@
  * Source: Hinton and Salakhutdinov, "Reducing the dimensionality of data with neural networks"
  * (Science 2006), trained by gradient descent from the start.
  */
-import { z } from 'zod';
+import * as z from 'zod';
 import type { Params, RowEstimator } from './estimator.js';
 import { DESCENT_NUMBERS, descentOf, dropoutRate, gradientParameters } from './networks/descent.js';
 import { fitNetwork, sizesOf, trainingEnds, units } from './networks/fit.js';

@@ -3,7 +3,7 @@
  * `BernoulliNB`). With p_cj = (S_cj + alpha) / (n_c + 2 alpha) and B(x) = x > binarize,
  * log P(x, c) = sum_j B(x)_j log(p_cj / (1 - p_cj)) + log(1 - p_cj) + log P(c).
  */
-import { z } from 'zod';
+import * as z from 'zod';
 import type { Basis } from './basis.js';
 import { classSums, logPriors } from './class-sums.js';
 import type { ClassEstimator, Params } from './estimator.js';

@@ -4,7 +4,7 @@
  * 0 beside an indicator of 1, so squares and comparisons of imputed columns are linear maps of
  * squares and comparisons of encoded ones.
  */
-import { z } from 'zod';
+import * as z from 'zod';
 import { ConfigError, type Matrix, matrix, type Scalar, scalar } from '../../driver/index.js';
 import { type Basis, basisColumns } from './basis.js';
 import type { ClassRows, Fit } from './estimator.js';

@@ -3,7 +3,7 @@
  * the intercept b unpenalised (scikit-learn's `ElasticNet`), and what descends to it. Source:
  * `driver/operators/coordinate-descent.ts`.
  */
-import { z } from 'zod';
+import * as z from 'zod';
 import { Matrix, matrix, ops, scalar } from '../../driver/index.js';
 import type { MomentEstimator } from './estimator.js';
 import { linearEstimator } from './linear.js';

@@ -3,7 +3,7 @@
  * (scikit-learn's `GaussianNB`). log P(x, c) is linear in [x, x * x]:
  * sum_j x_j m_cj / v_cj - x_j^2 / (2 v_cj) - m_cj^2 / (2 v_cj) - log(2 pi v_cj) / 2 + log P(c).
  */
-import { z } from 'zod';
+import * as z from 'zod';
 import type { Matrix } from '../../driver/index.js';
 import { classMeans, classSums, logPriors, priorsList } from './class-sums.js';
 import type { ClassEstimator } from './estimator.js';

@@ -6,7 +6,7 @@
  * With q = r / sigma cut at epsilon the derivatives are 2 q by the decision value and 1 - q^2 by
  * sigma, so that a pass gives both. It begins at least squares, which the moments give.
  */
-import { z } from 'zod';
+import * as z from 'zod';
 import { type Matrix, ones, zeros } from '../../driver/index.js';
 import type { RowData, RowEstimator } from './estimator.js';
 import { chooseSolver, GRADIENT_SOLVERS, solves } from './solvers/choice.js';

@@ -5,7 +5,7 @@
  * centre. Models that were asked for with fewer iterations go on where these left their starts.
  * Starts are of our own random numbers: results agree with scikit-learn from equal starts.
  */
-import { z } from 'zod';
+import * as z from 'zod';
 import { ConfigError, type DenseMatrix, eye, type Matrix, matrix } from '../../driver/index.js';
 import { ClusterLoop } from './cluster-loop.js';
 import { firstCenters } from './cluster-seeds.js';

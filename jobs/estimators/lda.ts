@@ -6,7 +6,7 @@
  * shrinkage only.
  * Source of `auto`: Ledoit and Wolf, A well-conditioned estimator (2004), per class as there.
  */
-import { z } from 'zod';
+import * as z from 'zod';
 import {
   ConfigError,
   Matrix,

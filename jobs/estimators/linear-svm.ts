@@ -4,7 +4,7 @@
  * weight of a column of `intercept_scaling` and is penalised with the others (scikit-learn's
  * `LinearSVC`).
  */
-import { z } from 'zod';
+import * as z from 'zod';
 import { type Matrix, ones } from '../../driver/index.js';
 import type { Fit, RowData, RowEstimator } from './estimator.js';
 import { SMOOTH_SOLVERS, singlePays, solves } from './solvers/choice.js';

@@ -2,7 +2,7 @@
  * Logistic regression: min C sum s_i loss(z_i, y_i) + penalty(w), the log loss of two classes or,
  * of more, of the softmax; the intercept is not penalised (scikit-learn's `LogisticRegression`).
  */
-import { z } from 'zod';
+import * as z from 'zod';
 import { type Matrix, scalar } from '../../driver/index.js';
 import type { RowEstimator } from './estimator.js';
 import { SMOOTH_SOLVERS, singlePays, solves } from './solvers/choice.js';

@@ -3,7 +3,7 @@
  * mini-batches (scikit-learn's `MLPClassifier` and `MLPRegressor`, solvers `adam` and `sgd`).
  * Models of one shape train together, whatever else they differ in by numbers, seeds among them.
  */
-import { z } from 'zod';
+import * as z from 'zod';
 import { adam, type Optimiser, sgd } from '../../driver/index.js';
 import type { Params, RowEstimator, Task } from './estimator.js';
 import {

@@ -3,7 +3,7 @@
  * all classes share, sum_j x_j log(S_cj + alpha) / (sum_j S_cj + alpha) + log P(c), S the sums of
  * the columns by class.
  */
-import { z } from 'zod';
+import * as z from 'zod';
 import { ConfigError } from '../../driver/index.js';
 import { classSums, logPriors, type Priors } from './class-sums.js';
 import type { ClassEstimator, Params } from './estimator.js';

@@ -4,7 +4,7 @@
  * towards the overall mean by soft thresholds.
  * Source: Tibshirani, Hastie, Narasimhan and Chu, PNAS 99 (2002), nearest shrunken centroids.
  */
-import { z } from 'zod';
+import * as z from 'zod';
 import { type Matrix, scalar, seq } from '../../driver/index.js';
 import { type ClassSums, classMeans, classSums } from './class-sums.js';
 import type { ClassEstimator, ClassRows } from './estimator.js';

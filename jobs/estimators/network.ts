@@ -4,7 +4,7 @@
  * outputs as the target asks for, is added. Models that differ in numbers alone, rates of dropout
  * among them, train together.
  */
-import { z } from 'zod';
+import * as z from 'zod';
 import { ConfigError } from '../../driver/index.js';
 import type { Params, RowEstimator, Task } from './estimator.js';
 import { DESCENT_NUMBERS, descentOf, dropoutRate, gradientParameters } from './networks/descent.js';

@@ -9,7 +9,7 @@
  * beta-divergence" (Neural Computation 2011); the start: Boutsidis and Gallopoulos, "SVD based
  * initialization" (Pattern Recognition 2008).
  */
-import { z } from 'zod';
+import * as z from 'zod';
 import {
   ConfigError,
   iterate,

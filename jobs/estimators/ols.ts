@@ -2,7 +2,7 @@
  * Ordinary least squares: min |y - Xw - b|^2 (scikit-learn's `LinearRegression`). Where columns
  * depend on each other, as one-hot ones do beside an intercept, the w of least norm.
  */
-import { z } from 'zod';
+import * as z from 'zod';
 import { Matrix, ops } from '../../driver/index.js';
 import { linearEstimator } from './linear.js';
 

@@ -3,7 +3,7 @@
  * columns on the eigenvectors of their covariance, the greatest eigenvalues first, from moments. The
  * largest component of an eigenvector is positive, as there. `svd` is the same about the origin.
  */
-import { z } from 'zod';
+import * as z from 'zod';
 import { ConfigError, type Matrix } from '../../driver/index.js';
 import type { Fit, MomentEstimator, Params } from './estimator.js';
 import {

@@ -3,7 +3,7 @@
  * penalised (scikit-learn's `QuantileRegressor`). A linear program, solved to 1e-9 of the mean
  * residual by the primal-dual method of `solvers/pinball.ts`.
  */
-import { z } from 'zod';
+import * as z from 'zod';
 import type { Matrix } from '../../driver/index.js';
 import type { RowEstimator } from './estimator.js';
 import { freeIntercept } from './solvers/parameters.js';

@@ -2,7 +2,7 @@
  * Ridge regression: min |y - Xw - b|^2 + lambda |w|^2, the intercept b unpenalised (scikit-learn's
  * `Ridge`, solver cholesky).
  */
-import { z } from 'zod';
+import * as z from 'zod';
 import { ops } from '../../driver/index.js';
 import { linearEstimator } from './linear.js';
 import { fitRidgeRows, RESIDUAL } from './solvers/conjugate-gradient.js';

@@ -3,7 +3,7 @@
  * alpha w'w / 2, the mean exp(z) or z, the intercept not penalised (scikit-learn's
  * `PoissonRegressor`, `GammaRegressor` and `TweedieRegressor`).
  */
-import { z } from 'zod';
+import * as z from 'zod';
 import type { RowEstimator } from './estimator.js';
 import { SMOOTH_SOLVERS, solves } from './solvers/choice.js';
 import { halfDeviance, halfSquare, type SmoothLoss } from './solvers/losses.js';

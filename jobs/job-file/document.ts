@@ -4,7 +4,7 @@
  * it, now or later, is told with the file, line and column that said it, or with the setting.
  */
 import { dirname, isAbsolute, resolve } from 'node:path';
-import { z } from 'zod';
+import * as z from 'zod';
 import { ConfigError } from '../../driver/errors.js';
 import { closestText } from '../../driver/support/closest.js';
 import { environmentOverrides, groundOf } from '../config/in-documents.js';

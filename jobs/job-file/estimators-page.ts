@@ -2,7 +2,7 @@
  * The page of estimators, printed from their own schemas: what each fits, its parameters, what the
  * trials of a search share, and how far from scikit-learn's its answers were measured.
  */
-import { z } from 'zod';
+import * as z from 'zod';
 import type { Estimator, ParamValue, Task } from '../estimators/estimator.js';
 import { shownParam } from '../format.js';
 import { parametersOf } from './model-schema.js';

@@ -1,5 +1,5 @@
 /** Zod schema of a feature of a job file; rules over several of its keys are in `check-job.ts`. */
-import { z } from 'zod';
+import * as z from 'zod';
 import { MAX_HASH_COLUMNS } from '../../driver/frame/feature-spec.js';
 
 const text = (max: number) => z.string().min(1).max(max);

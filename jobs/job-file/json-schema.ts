@@ -1,5 +1,5 @@
 /** The JSON Schema of job and pipeline files, for editors; printed from zod's, so they agree. */
-import { z } from 'zod';
+import * as z from 'zod';
 import { pipelineEditorSchema } from '../pipeline/schema.js';
 import { editorSchema } from './schema.js';
 

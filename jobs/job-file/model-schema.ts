@@ -3,7 +3,7 @@
  * set in `model` or searched in `search.grid`, as in scikit-learn. Invariant: an estimator adds
  * nothing here.
  */
-import { z } from 'zod';
+import * as z from 'zod';
 import type { Estimator, ParamValue } from '../estimators/estimator.js';
 import { estimators } from '../estimators/index.js';
 import { shownParam } from '../format.js';

@@ -2,7 +2,7 @@
  * `prepare` of a job file, and the parameters of its steps in `search`, made from the steps' own
  * parameters. Invariant: a step adds nothing here.
  */
-import { z } from 'zod';
+import * as z from 'zod';
 import { NO_STEP, type StepDocument, stepName, stepOf } from '../prepare/chosen-steps.js';
 import { prepareSteps } from '../prepare/index.js';
 import type { PrepareStep } from '../prepare/step.js';

@@ -3,7 +3,7 @@
  * the closest known key or word where one was mistyped. The only place that knows zod's issue
  * codes.
  */
-import { z } from 'zod';
+import * as z from 'zod';
 import { closest } from '../../driver/support/closest.js';
 import type { Problem } from './check-job.js';
 import { namedEstimator } from './model-schema.js';

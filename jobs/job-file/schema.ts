@@ -4,7 +4,7 @@
  * key says its meaning and default. `model-schema.ts` adds estimators' keys. Rules across keys are
  * in `check-job.ts`, so that each names its key.
  */
-import { z } from 'zod';
+import * as z from 'zod';
 import { DTYPES } from '../../driver/ir/dtype.js';
 import { CSV_ENCODINGS, SCHEMA_TYPES } from '../../driver/ir/read-options.js';
 import { REUSE_WORDS } from '../../driver/support/reuse-words.js';

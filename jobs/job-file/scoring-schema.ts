@@ -1,7 +1,7 @@
 /**
  * The keys of `scoring`: metrics by name, with settings, or in SQL of one's own; and what they say.
  */
-import { z } from 'zod';
+import * as z from 'zod';
 import type { SqlDialect } from '../../driver/index.js';
 import type { Task } from '../estimators/estimator.js';
 import { defaultMetric, METRICS, metricsOf } from '../search/scoring/metrics.js';

@@ -3,7 +3,7 @@
  * model or several. Invariant: an estimator and a type of search add nothing here; both state their
  * own keys.
  */
-import { z } from 'zod';
+import * as z from 'zod';
 import type { Estimator, ParamValue } from '../estimators/estimator.js';
 import { DISTRIBUTIONS, type Distribution } from '../search/distributions.js';
 import type { SubSpace } from '../search/space.js';

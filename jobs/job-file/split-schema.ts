@@ -3,7 +3,7 @@
  * Invariant: without `type` the other keys say it, so job files of earlier versions mean what they
  * did.
  */
-import { z } from 'zod';
+import * as z from 'zod';
 import { SPLIT_TYPES, type SplitRule } from '../search/splits/resolve.js';
 import type { Problem } from './check-job.js';
 import type { KeyPath } from './yaml-source.js';

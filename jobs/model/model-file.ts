@@ -4,7 +4,7 @@
  * `parseModel` returns is complete and consistent; a file of a newer version is refused, and the
  * linear models of earlier runs, which have no `version`, are read as what they were.
  */
-import { z } from 'zod';
+import * as z from 'zod';
 import { ConfigError } from '../../driver/errors.js';
 import { MAX_HASH_COLUMNS } from '../../driver/frame/feature-spec.js';
 import { DTYPES } from '../../driver/ir/dtype.js';

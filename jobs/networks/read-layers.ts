@@ -5,7 +5,7 @@
  */
 import { readFile } from 'node:fs/promises';
 import { basename, dirname, extname, join } from 'node:path';
-import { z } from 'zod';
+import * as z from 'zod';
 import { DataError } from '../../driver/index.js';
 import type { Attribute, Constant, NetworkGraph, NetworkOperation } from './graph.js';
 import { WEIGHTS } from './layer-importers.js';

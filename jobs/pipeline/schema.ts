@@ -3,7 +3,7 @@
  * of steps bring the rest. Invariant: unknown keys are refused, and every key says its meaning and
  * default.
  */
-import { z } from 'zod';
+import * as z from 'zod';
 import { DURATION, parseDuration } from '../../driver/support/duration.js';
 import { documentKeys } from '../job-file/document.js';
 import { runKeys } from '../job-file/schema.js';

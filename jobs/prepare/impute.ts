@@ -2,7 +2,7 @@
  * Missing cells become a number of their column: scikit-learn's `SimpleImputer`. A column without
  * values in the training rows is left out of that fit, as there.
  */
-import { z } from 'zod';
+import * as z from 'zod';
 import { fill, presentModes } from '../../driver/index.js';
 import { type Columns, quantilesOf } from './columns.js';
 import { chosenColumns, type PrepareStep, someColumns } from './step.js';

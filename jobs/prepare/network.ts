@@ -4,7 +4,7 @@
  * of one cut read the same node, and cuts of one network share what lies below; a network is known by
  * the content of its files.
  */
-import { z } from 'zod';
+import * as z from 'zod';
 import { Images, type Matrix } from '../../driver/index.js';
 import {
   type CutValue,

@@ -3,7 +3,7 @@
  * than `factor` interquartile ranges outside the quartiles (Tukey's fences), or beyond two quantiles,
  * of the training rows.
  */
-import { z } from 'zod';
+import * as z from 'zod';
 import { type Matrix, scalar } from '../../driver/index.js';
 import { type Columns, quantilesOf, rowOf, Columns as StepColumns } from './columns.js';
 import { cellRows } from './rows.js';

@@ -2,7 +2,7 @@
  * Columns become their principal components: scikit-learn's `PCA`, solver covariance_eigh. The
  * eigenvectors are found once for any number of components.
  */
-import { z } from 'zod';
+import * as z from 'zod';
 import { invalid, type PrepareStep, requireComplete } from './step.js';
 
 const parameters = z.strictObject({

@@ -1,7 +1,7 @@
 /**
  * Products of columns with each other: scikit-learn's `PolynomialFeatures`, in its order.
  */
-import { z } from 'zod';
+import * as z from 'zod';
 import { matrix } from '../../driver/index.js';
 import { Columns } from './columns.js';
 import { cellRows } from './rows.js';

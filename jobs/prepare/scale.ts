@@ -2,7 +2,7 @@
  * Columns to one scale: scikit-learn's `StandardScaler`, `MinMaxScaler` and `RobustScaler`. Cells that
  * are missing stay so. A column without spread in the training rows is only moved.
  */
-import { z } from 'zod';
+import * as z from 'zod';
 import type { Matrix } from '../../driver/index.js';
 import { spreadScales } from '../estimators/wide-columns.js';
 import { type Columns, quantilesOf, rowOf } from './columns.js';

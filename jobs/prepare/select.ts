@@ -4,7 +4,7 @@
  * columns pass a threshold depends on the rows, so those that do not are 0 in every row and have no
  * part in a fit.
  */
-import { z } from 'zod';
+import * as z from 'zod';
 import { eye, type Matrix, matrix, seq, takeRows } from '../../driver/index.js';
 import { isConstant } from '../estimators/wide-columns.js';
 import type { Columns } from './columns.js';

@@ -2,7 +2,7 @@
  * What a cleaning step is. Invariants: nothing outside this folder knows a step by name; a step is
  * fitted on the training rows of each split alone, and `index.ts` lists them all.
  */
-import { z } from 'zod';
+import * as z from 'zod';
 import { ConfigError, type Matrix } from '../../driver/index.js';
 import type { BringOptions } from '../npm-data.js';
 import type { Columns } from './columns.js';

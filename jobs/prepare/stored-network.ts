@@ -3,7 +3,7 @@
  * where they are. Invariant: a network of other content is refused, never applied.
  */
 import { basename, dirname, join, resolve } from 'node:path';
-import { z } from 'zod';
+import * as z from 'zod';
 import { ConfigError, type Matrix } from '../../driver/index.js';
 import { networkDigest } from '../networks/network.js';
 import { type BringOptions, isOfPackage, localPath } from '../npm-data.js';

@@ -3,7 +3,7 @@
  * the other. Invariant: matrices and arrays are given the same, by `applyStages` on any engine and by
  * `applyToRows` to a block here; a missing cell is NaN.
  */
-import { z } from 'zod';
+import * as z from 'zod';
 import { InternalError, type Matrix, matrix, scalar } from '../../driver/index.js';
 import { networkColumns, type StoredNetwork, storedNetwork } from './stored-network.js';
 import { termCells } from './terms.js';

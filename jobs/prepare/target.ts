@@ -4,7 +4,7 @@
  * parts of the training rows, every other row by those of all. Of more than two classes each has a
  * column. Means are of the target about its mean, so that what is left of squares is exact.
  */
-import { z } from 'zod';
+import * as z from 'zod';
 import {
   eye,
   groupSums,

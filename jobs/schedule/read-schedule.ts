@@ -3,7 +3,7 @@
  * where its runs go. What the file does is read by each run for itself.
  */
 import { basename, dirname, extname, resolve } from 'node:path';
-import { z } from 'zod';
+import * as z from 'zod';
 import { ConfigError } from '../../driver/errors.js';
 import type { Problem } from '../job-file/check-job.js';
 import { type DocumentOptions, parseDocument, type ReadDocument } from '../job-file/document.js';

@@ -3,7 +3,7 @@
  * them. Invariant: a section that passes makes a schedule whose times can be computed.
  */
 import { resolve } from 'node:path';
-import { z } from 'zod';
+import * as z from 'zod';
 import { DURATION, parseDuration } from '../../driver/support/duration.js';
 import { secretSource } from '../config/secret-schema.js';
 import { CATCH_UPS, EVENTS, OVERLAPS, type Schedule } from './schedule.js';

@@ -3,7 +3,7 @@
  * are made, whichever fail; those of columns and rows are one scan, of the files alone that were not
  * looked at before; a step that fails says of each check what was asked and what is there.
  */
-import { z } from 'zod';
+import * as z from 'zod';
 import { DataError, FileProfiles, type FrameEngine } from '../../driver/index.js';
 import type { ColumnProfile, FrameSource, ProfileRequest } from '../../driver/ir/frame-engine.js';
 import type { OpenSession } from '../engines.js';

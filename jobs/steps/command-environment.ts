@@ -4,7 +4,7 @@
  * file, and counts only by where it comes from, as a renewed one changes nothing.
  */
 import { createHash } from 'node:crypto';
-import { z } from 'zod';
+import * as z from 'zod';
 import { env, SECRET_NAME } from '../../driver/support/env.js';
 import { createRedactor } from '../../spark-bridge/channel/redact.js';
 import { secretSource } from '../config/secret-schema.js';

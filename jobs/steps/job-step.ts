@@ -5,7 +5,7 @@
  */
 import { copyFile, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { z } from 'zod';
+import * as z from 'zod';
 import { DataError } from '../../driver/errors.js';
 import { makeFolder } from '../../driver/support/make-folder.js';
 import { formatBest } from '../format.js';

@@ -1,7 +1,7 @@
 /** `predict`: scores data by a model: of a step, of a run's folder, or a model file. */
 import { stat } from 'node:fs/promises';
 import { extname, join } from 'node:path';
-import { z } from 'zod';
+import * as z from 'zod';
 import { isRemote } from '../../driver/frame/identity.js';
 import { formatCount, plural } from '../format.js';
 import type { ModelFile } from '../model/model-file.js';

@@ -6,7 +6,7 @@ import { createHash } from 'node:crypto';
 import type { BigIntStats } from 'node:fs';
 import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { z } from 'zod';
+import * as z from 'zod';
 import { ConfigError, ExecutionError } from '../../driver/index.js';
 import { type CommandEnd, runChild } from './command.js';
 import {

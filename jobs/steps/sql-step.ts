@@ -4,7 +4,7 @@
  * refused, of DuckDB's before any step runs; of DuckDB's, equal inputs leave an equal file, row by
  * row.
  */
-import { z } from 'zod';
+import * as z from 'zod';
 import { duckDbFact, requireQueryText } from './query-text.js';
 import { writeBySpark } from './spark-output.js';
 import { csvFormat, describeInput, isOfSpark, type PlaceKind, placeKind } from './step-data.js';

@@ -1,5 +1,5 @@
 /** How a step's input is written: a path, another step, a table, and how its files are read. */
-import { z } from 'zod';
+import * as z from 'zod';
 import { readOptions } from '../job-file/read-options.js';
 import { readKeys } from '../job-file/schema.js';
 import type { KeyPath } from '../job-file/yaml-source.js';

@@ -6,7 +6,7 @@ import { createHash } from 'node:crypto';
 import { constants } from 'node:fs';
 import { copyFile, mkdir, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { z } from 'zod';
+import * as z from 'zod';
 import { ConfigError, DataError, type FrameEngine } from '../../driver/index.js';
 import type { FrameDescription } from '../../driver/ir/frame-engine.js';
 import { writeWhole } from '../predict/whole-file.js';

@@ -3,7 +3,7 @@
  * REPRISE_LIVY_*, checked once. Invariant: no error of this file carries a password or token.
  */
 import { existsSync, readFileSync, statSync } from 'node:fs';
-import { z } from 'zod';
+import * as z from 'zod';
 import { ConfigError } from '../../driver/errors.js';
 import { env } from '../../driver/support/env.js';
 import { isOpenSecret } from '../channel/redact.js';

@@ -9,15 +9,8 @@ import { randomBytes } from 'node:crypto';
 import { open, rename, rm, stat, utimes } from 'node:fs/promises';
 import { join } from 'node:path';
 import * as zlib from 'node:zlib';
-import {
-  type DuckDBAppender,
-  DuckDBDataChunk,
-  DuckDBDateValue,
-  DuckDBDecimalValue,
-  DuckDBTimestampNanosecondsValue,
-  DuckDBTimestampValue,
-  type DuckDBValue,
-} from '@duckdb/node-api';
+import type * as DuckDB from '@duckdb/node-api';
+import type { DuckDBAppender, DuckDBValue } from '@duckdb/node-api';
 import type {
   AsyncRecordBatchFileReader,
   DataType,
@@ -27,6 +20,7 @@ import type {
 } from 'apache-arrow';
 import { DataError, ResourceError } from '../../../driver/errors.js';
 import { env } from '../../../driver/support/env.js';
+import { loadPackage } from '../../../driver/support/load-package.js';
 import { makeFolder } from '../../../driver/support/make-folder.js';
 import { memoryShares } from '../../../driver/support/memory.js';
 import { type Database, quoteName, quoteText, toDataError } from './database.js';
@@ -37,6 +31,14 @@ import type { FileLayout } from './scan.js';
 import { uniqueNames } from './unique-names.js';
 
 type Arrow = typeof import('apache-arrow');
+
+const {
+  DuckDBDataChunk,
+  DuckDBDateValue,
+  DuckDBDecimalValue,
+  DuckDBTimestampNanosecondsValue,
+  DuckDBTimestampValue,
+} = loadPackage('@duckdb/node-api') as typeof DuckDB;
 
 /** Raised when a file is converted to other columns. */
 const VERSION = 2;

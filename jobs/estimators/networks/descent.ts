@@ -1,5 +1,5 @@
 /** Optimisers of networks whose layers a job lists, with Keras' names; steps are PyTorch's. */
-import { z } from 'zod';
+import * as z from 'zod';
 import { adam, adamW, type Optimiser, sgd } from '../../../driver/index.js';
 import type { RowData } from '../estimator.js';
 import { type FitNumbers, share, TRAINING_NUMBERS, trainingOf, trainingParameters } from './fit.js';

@@ -2,7 +2,7 @@
  * What estimators that are networks share: parameters of training, how training ends, and the fit
  * that is made of trained layers.
  */
-import { z } from 'zod';
+import * as z from 'zod';
 import { ConfigError, type Matrix } from '../../../driver/index.js';
 import type { Fit, RowData, RowEstimator } from '../estimator.js';
 import { failsAtNaN } from '../solvers/row-fit.js';

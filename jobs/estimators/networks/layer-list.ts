@@ -3,7 +3,7 @@
  * every layer with its shape. Invariant: a network that is made trains; what does not fit is refused
  * by the layer's place in the list.
  */
-import { z } from 'zod';
+import * as z from 'zod';
 import { ConfigError, PlanError } from '../../../driver/index.js';
 import { type Padding, paddingOf } from '../../../driver/matrix/images.js';
 import { windowOf } from '../../../driver/operators/image-window.js';

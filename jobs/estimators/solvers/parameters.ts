@@ -1,5 +1,5 @@
 /** Parameters that estimators share which read rows, by scikit-learn's names. */
-import { z } from 'zod';
+import * as z from 'zod';
 
 export function iterationParameters(defaults: { maxIter: number; tol: number }) {
   return {

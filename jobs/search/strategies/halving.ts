@@ -3,7 +3,7 @@
  * Rungs, resources and who goes on are as scikit-learn's `HalvingGridSearchCV` and
  * `HalvingRandomSearchCV` have them. Source: Jamieson and Talwalkar (AISTATS 2016).
  */
-import { z } from 'zod';
+import * as z from 'zod';
 import { drawnCandidates, gridCandidates, isListed } from '../space.js';
 import { drawingKeys } from './random.js';
 import {

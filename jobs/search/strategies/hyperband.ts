@@ -4,7 +4,7 @@
  * depend on each other, so rungs of all of them with the same resources are one rung here: what
  * trains together is as much as can be. Source: Li et al., "Hyperband" (JMLR 2018), algorithm 1.
  */
-import { z } from 'zod';
+import * as z from 'zod';
 import { ConfigError } from '../../../driver/index.js';
 import { permutation } from '../../../driver/operators/kfold.js';
 import type { Candidate } from '../candidates.js';

@@ -2,7 +2,7 @@
  * `random`: candidates drawn from lists and distributions, until trials without an improvement are
  * too many. Source: scikit-learn `RandomizedSearchCV`.
  */
-import { z } from 'zod';
+import * as z from 'zod';
 import type { Candidate } from '../candidates.js';
 import { drawnCandidates } from '../space.js';
 import { oneRung, type RungDone, type SearchType, type Strategy } from './strategy.js';

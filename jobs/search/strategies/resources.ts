@@ -4,7 +4,7 @@
  * settings and the data's shape alone, in whole numbers.
  * Source: scikit-learn `BaseSuccessiveHalving`.
  */
-import { z } from 'zod';
+import * as z from 'zod';
 import { ConfigError } from '../../../driver/index.js';
 import type { Candidate, SearchModel } from '../candidates.js';
 import type { RungBudget, SearchFacts } from './strategy.js';

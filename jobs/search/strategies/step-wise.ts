@@ -3,7 +3,7 @@
  * Source: scikit-learn `SequentialFeatureSelector`, but that all features are tried too before some
  * are taken away.
  */
-import { z } from 'zod';
+import * as z from 'zod';
 import { ConfigError } from '../../../driver/index.js';
 import { chosenStep } from '../../prepare/chosen-steps.js';
 import type { Candidate } from '../candidates.js';
