@@ -106,7 +106,7 @@ class ProblemBuilder {
       if (known !== undefined) return known.allowed.includes(this.#context.blocks) && !known.isSink;
       const value = this.#plan.available.get(input);
       if (value?.kind === 'handle') return value.backend === this.#context.blocks.name;
-      return isHostData(input, this.#plan.available);
+      return isHostData(input, this.#plan.available.get(input));
     });
   }
 

@@ -151,7 +151,7 @@ function rowOperands(
         below === undefined ? (value as { backend: string }).backend : below.backend.name;
       if (there === at.name) return 'blocks';
       found = 'host';
-    } else if (isHostData(input, plan.available)) found = 'host';
+    } else if (isHostData(input, plan.available.get(input))) found = 'host';
   }
   return found;
 }

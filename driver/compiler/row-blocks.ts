@@ -26,8 +26,7 @@ export function makesMoreThanItReads(expr: Expr, byRows: readonly boolean[]): bo
 export const DATA_BYTES = 32 * 1024;
 
 /** Data that exist whole on the host but are walked by rows all the same. */
-export function isHostData(expr: Expr, available: ReadonlyMap<Expr, Value>): boolean {
-  const value = available.get(expr);
+export function isHostData(expr: Expr, value: Value | undefined): boolean {
   if (value?.kind !== 'dense' || expr.rows === 1) return false;
   return denseBytes(value) >= DATA_BYTES || isFrameData(expr);
 }

@@ -130,7 +130,7 @@ export class Planner {
     if (plan.partial?.lookups !== undefined) this.#lookups.note(plan.partial.lookups);
     const data = plan.nodes.filter(({ how }) => how.kind === 'rows').map(({ expr }) => expr);
     for (const [expr, value] of plan.available) {
-      if (value.kind === 'handle' || isHostData(expr, plan.available)) data.push(expr);
+      if (value.kind === 'handle' || isHostData(expr, value)) data.push(expr);
     }
     // Later sessions place by it. With one place there is nothing to decide, and naming data of
     // this process means digesting them.

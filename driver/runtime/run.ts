@@ -35,6 +35,7 @@ import {
 import type { Given } from './planner.js';
 import { Recall } from './recall.js';
 import { collectOutcomes, valuesOf } from './recovery.js';
+import { answerEach, outcomesAtHand, type Request } from './requests.js';
 import { checkGiven, residentValues } from './resident.js';
 import type { SessionParts } from './session-parts.js';
 import { Statistics } from './statistics.js';
@@ -42,14 +43,6 @@ import { storedPlan } from './stored-plan.js';
 
 /** Cancellation and progress of a run, and the only device it runs on. Default: all. */
 export type RunScope = RunContext & { readonly device?: Backend };
-
-interface Request {
-  readonly exprs: readonly Expr[];
-  readonly persist: boolean;
-  readonly role: ResultRole | undefined;
-  readonly resolve: (outcomes: Outcome[]) => void;
-  readonly reject: (error: unknown) => void;
-}
 
 export class Run implements CallHost {
   /** The session it is a run of: itself, for the session. */
@@ -277,21 +270,28 @@ export class Run implements CallHost {
     this.#requests = [];
     this.#begin();
     const exprs = requests.flatMap((request) => request.exprs);
+    const atHand = this.#atHand(requests, exprs);
+    if (atHand !== undefined) {
+      answerEach(requests, atHand, ({ resolve }, own) => resolve(own));
+      return;
+    }
     this.#settle(exprs, askedRoots(requests, this.reuse)).then(
-      (outcomes) => {
-        let from = 0;
-        for (const request of requests) {
-          const own = outcomes.slice(from, from + request.exprs.length);
+      (outcomes) =>
+        answerEach(requests, outcomes, ({ persist, resolve, reject }, own) => {
           // What another request of this turn persists is not here yet.
-          if (request.persist) request.resolve(own);
-          else this.#collected(own).then(request.resolve, request.reject);
-          from += request.exprs.length;
-        }
-      },
+          if (persist) resolve(own);
+          else this.#collected(own).then(resolve, reject);
+        }),
       (error) => {
         for (const request of requests) request.reject(error);
       },
     );
+  }
+
+  #atHand(requests: readonly Request[], exprs: readonly Expr[]): Outcome[] | undefined {
+    const isPlanned = this.#trial.held !== undefined || this.scope.signal?.aborted === true;
+    if (isPlanned || requests.some(({ persist }) => persist)) return undefined;
+    return outcomesAtHand(exprs, this.#parts.cache, this.statistics);
   }
 
   /** Runs these nodes, whatever ends under them; their values are here, but for the persisted. */

@@ -66,6 +66,19 @@ describe('session', () => {
     assert.deepEqual(warm, cold);
     assert.equal(run.statistics.counters().kernels, 0);
     assert.equal(run.statistics.counters().hits, 1);
+    assert.deepEqual(run.statistics.plans, [], 'what is here needs no plan');
+    const entry = session.cache.probe(session.simplified(y))!;
+    const before = entry.hits;
+    const more = session.intern(ops.exp, [y]);
+    await Promise.all([run.evaluate([y, y]), run.evaluate([y, more])]);
+    assert.equal(entry.hits - before, 1, 'what one turn asks for is counted once');
+    await Promise.all([run.evaluate([y, more]), run.evaluate([more])]);
+    assert.equal(entry.hits - before, 2);
+    const { kernels, savedSeconds } = run.statistics.counters();
+    assert.equal(kernels, 1);
+    assert.ok(savedSeconds > 0);
+    const signal = AbortSignal.abort();
+    await assert.rejects(session.run({ signal }).evaluate([y]), { name: 'AbortError' });
   });
 
   it('computes everything again when reuse is off', async () => {
