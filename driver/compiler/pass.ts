@@ -49,6 +49,8 @@ export interface PassContext {
   readonly keepsIn: (backend: Backend) => boolean;
   /** Of cheap steps that were not kept, those made again. */
   readonly transients: Likelihood<Expr>;
+  /** Of all results, those asked for again. */
+  readonly results: Likelihood<Expr>;
   /** Absent: nothing cached is built upon. */
   readonly partial?: PartialReuseOptions;
   /** A node's value if there; `pending` if another execution computes it; else undefined. */

@@ -5,8 +5,10 @@
  * what could stay in registers. Invariant: what keeping costs is at most a sixty-fourth part of the
  * work it saves, and what is lost by not keeping is bounded: a chain of transients is cut by a kept
  * value once it has grown dear, its end is kept unless it is large, and so is a result made a
- * second time and what is of a form of which one in 32 was. Source: delayed caching of MEMPHIS
- * (EDBT 2025) 5.2, here for cheap results; and measurements (`bench reuse-overhead`).
+ * second time and what is of a form of which one in 32 was. Ends and other operators' results
+ * (products of mini-batches, say) are let go on the same terms once their form has shown that
+ * nobody asks for it again. Source: delayed caching of MEMPHIS (EDBT 2025) 5.2; and measurements
+ * (`bench reuse-overhead`, `workload-translation`).
  */
 import type { Backend } from '../backend/backend.js';
 import { Likelihood } from '../cost/likelihood.js';
@@ -31,6 +33,9 @@ const ENTRY_SECONDS = 1e-6;
 const FRESH_BYTES_PER_SECOND = 1.4e9;
 /** Planning and starting one operator. @units seconds */
 const START_SECONDS = 2e-6;
+
+/** What a form of results shows counts once so many of it were made. */
+const MIN_SEEN = 64;
 
 /** Whether a loop carries a cheap step on: how often steps that were not kept were asked again. */
 export function transientHistory(): Likelihood<Expr> {
@@ -68,6 +73,7 @@ function markTransients(plan: Plan, context: PassContext): void {
       if (source === undefined || !context.keepsIn(source.backend)) continue;
       // No later plan can ask for what follows from a loop's state.
       if (!input.isDeterministic) continue;
+      if (isAskedOnce(source, context)) continue;
       if (byRows || denseBytes(input) <= most) needed.add(input);
     }
   }
@@ -79,10 +85,13 @@ function markTransients(plan: Plan, context: PassContext): void {
     if (needed.has(expr) || stays.at === 'nowhere') continue;
     if (context.keepsIn(node.backend) && expr.isDeterministic) {
       if (!keepsWhole(node, context)) continue;
-      if (!expr.op.elementwise || expr.wasTransient) continue;
+      if (expr.wasTransient) continue;
+      if (!expr.op.elementwise && !isAskedOnce(node, context)) continue;
       if (expr.rows * expr.cols <= SMALL_CELLS) continue;
       let step = steps.get(expr.op);
-      if (step === undefined || step.backend !== node.backend || !isOfShape(step, expr)) {
+      const isKnown = step?.backend === node.backend && isOfShape(step, expr);
+      // Results of one shape are no equal work for others.
+      if (step === undefined || !isKnown || !expr.op.elementwise) {
         step = stepOf(node, context);
         steps.set(expr.op, step);
       }
@@ -107,6 +116,13 @@ interface Step {
   readonly seconds: number;
   /** To keep it. @units seconds */
   readonly keeping: number;
+}
+
+/** Whether results of its form have shown, on this machine, that nobody asks for them again. */
+function isAskedOnce(node: PlanNode, { local, results }: PassContext): boolean {
+  const { expr } = node;
+  if (node.backend !== local || !isWhole(node) || expr.wasTransient) return false;
+  return results.counts(expr).seen >= MIN_SEEN && results.share(expr) <= MAX_AGAIN_SHARE;
 }
 
 /** Whole values on the host, or on a device. */

@@ -1,10 +1,11 @@
 /**
  * Whether something comes again, from what became of things of its kind: how many occurred, and how
  * many of those came again. Users differ in what makes a kind and for how long they remember: the
- * transients pass, spilling and the caching of row blocks. How often *one* value is read is counted
+ * transients pass, the cache, spilling and the caching of row blocks. How often *one* value is read is counted
  * in `reuse-history.ts`. Invariants: both counts of a kind are halved before they grow old, so what
  * a session does now weighs most; the kinds remembered are bounded.
  */
+import type { Expr } from '../ir/expr.js';
 import { forgetOldest } from '../support/forget-oldest.js';
 
 export interface LikelihoodOptions<Thing> {
@@ -70,4 +71,13 @@ export class Likelihood<Thing> {
     forgetOldest(this.#counts, kinds);
     return counts;
   }
+}
+
+/** Whether results come again, by operator and roughly by sides: batches differ in their rows. */
+export function resultHistory(): Likelihood<Expr> {
+  return new Likelihood({
+    kindOf: ({ op, rows, cols }) => (op.id << 10) | (Math.clz32(rows) << 5) | Math.clz32(cols),
+    kinds: 1 << 14,
+    memory: 4096,
+  });
 }

@@ -10,6 +10,7 @@
 import { BackendTier } from '../backend/backend-tier.js';
 import { type CacheEntry, pendingEntry } from '../backend/cache-entry.js';
 import type { CacheTier } from '../backend/cache-tier.js';
+import { resultHistory } from '../cost/likelihood.js';
 import { hasBytes } from '../ir/csr.js';
 import type { Expr } from '../ir/expr.js';
 import type { OpDef } from '../ir/op-def.js';
@@ -32,6 +33,8 @@ export class ReuseCache {
   readonly budgetBytes: number;
   readonly policy: EvictionPolicy;
   readonly spill: SpillTier | undefined;
+  /** Whether results are asked for again, kept or not. */
+  readonly results = resultHistory();
   readonly #release: (handle: Handle) => void;
   readonly #onEvict: (entry: CacheEntry) => void;
   readonly #isStored: (expr: Expr) => boolean;
@@ -91,7 +94,7 @@ export class ReuseCache {
 
   /** Notes that a plan reads the value. */
   hit(entry: CacheEntry): void {
-    entry.hits++;
+    if (entry.hits++ === 0) this.results.returned(entry.expr);
     entry.run = this.runs;
     entry.usedAt = ++this.#clock;
     if (entry.value?.kind === 'handle') this.#tierOf(entry.value).hit?.(entry, entry.value);
@@ -130,6 +133,7 @@ export class ReuseCache {
   put(expr: Expr, value: Value, seconds: number, backend: string): boolean {
     const entry = this.#entries.get(expr);
     if (entry === undefined || entry.state !== 'pending') return false;
+    this.results.seen(expr);
     entry.value = value;
     entry.seconds = seconds;
     entry.backend = backend;

@@ -164,6 +164,7 @@ export class Planner {
       materialiseBytes,
       keepsIn: (backend) => this.keepsIn(backend),
       transients: this.transients,
+      results: this.#options.cache.results,
       places: this.#options.places,
       persisted,
       held,

@@ -102,9 +102,15 @@ export class Results {
 
   /** Counts whether results that are not kept are asked for again. */
   noteLetGo(expr: Expr, isLetGo: boolean): void {
-    const { transients } = this.#context;
-    if (expr.wasTransient) transients.returned(expr);
-    if (isLetGo) transients.seen(expr);
+    const { transients, cache } = this.#context;
+    if (expr.wasTransient) {
+      transients.returned(expr);
+      cache.results.returned(expr);
+    }
+    if (isLetGo) {
+      transients.seen(expr);
+      cache.results.seen(expr);
+    }
     expr.wasTransient ||= isLetGo;
   }
 

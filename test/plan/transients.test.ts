@@ -89,6 +89,47 @@ describe('pass transients', () => {
     assert.deepEqual(marks, [`mul ${ROWS}x${COLS}`]);
   });
 
+  it('lets products go whose form nobody asks for again, and keeps those made a second time', async () => {
+    const steps = async (reuse: ReuseSetting): Promise<{ kernels: number[]; sums: number[] }> => {
+      const session = open({ reuse });
+      const x = matrix(session, data());
+      const kernels: number[] = [];
+      const sums: number[] = [];
+      const ask = async (asked: Matrix): Promise<void> => {
+        const before = session.statistics.kernels;
+        sums.push(await asked.sum().value());
+        kernels.push(session.statistics.kernels - before);
+      };
+      const product = (turn: number): Matrix =>
+        x.matmul(matrix(session, COLS, 30, new Float64Array(COLS * 30).fill(turn + 1)));
+      for (let turn = 0; turn < 100; turn++) await ask(product(turn).mul(2));
+      const products = [product(0), product(99), product(98)];
+      // The first is kept, as are the sums; those let go are made once more.
+      for (const [i, one] of products.entries()) await ask(one.mul(i + 3));
+      for (const [i, one] of products.entries()) await ask(one.mul(i + 6));
+      return { kernels: kernels.slice(100), sums };
+    };
+    const [on, off] = [await steps('full'), await steps('off')];
+    assert.deepEqual(on.sums, off.sums);
+    assert.deepEqual(on.kernels, [2, 3, 3, 2, 2, 2]);
+    assert.deepEqual(off.kernels, [3, 3, 3, 3, 3, 3]);
+  });
+
+  it('keeps products of a form that is asked for again', async () => {
+    const session = open();
+    const x = matrix(session, data());
+    const kernels: number[] = [];
+    for (let turn = 0; turn < 100; turn++) {
+      const w = matrix(session, COLS, 30, new Float64Array(COLS * 30).fill(turn + 1));
+      await x.matmul(w).sum().value();
+      const before = session.statistics.kernels;
+      // One in 20 turns comes back for it.
+      if (turn % 20 === 0) await x.matmul(w).max().value();
+      if (turn % 20 === 0) kernels.push(session.statistics.kernels - before);
+    }
+    assert.deepEqual(kernels, [1, 1, 1, 1, 1]);
+  });
+
   it('keeps large ends of chains from when a loop has come back for one', async () => {
     const session = open();
     let v = matrix(session, 400, 400, new Float64Array(160_000).fill(1));
