@@ -11,7 +11,7 @@ import { ops } from '../operators/index.js';
 import { poolOf } from '../operators/pool2d.js';
 import { forgetOldest } from '../support/forget-oldest.js';
 import { fill, matrix } from './create.js';
-import { made } from './grouped.js';
+import { foldCols, made } from './grouped.js';
 import type { Matrix } from './matrix.js';
 
 /** One number for both directions, or [down, across]. */
@@ -282,15 +282,26 @@ export function normalScale(given: {
 }
 
 /**
- * Each row less its mean, over its deviation, times gamma, plus beta.
+ * Each run of `width` columns of a row less its mean, over its deviation, times gamma, plus beta.
+ * @param options width: default all columns; those of a pixel are its channels
  * @shape X: [n, d], gamma, beta: [1, d] -> [n, d]
  */
 export function layerNorm(
   X: Matrix,
-  { gamma, beta, epsilon = 1e-5 }: Pick<Normalisation, 'gamma' | 'beta' | 'epsilon'> = {},
+  {
+    gamma,
+    beta,
+    epsilon = 1e-5,
+    width = X.cols,
+  }: Pick<Normalisation, 'gamma' | 'beta' | 'epsilon'> & { readonly width?: number } = {},
 ): Matrix {
-  const centred = X.sub(X.rowMeans());
-  const normal = centred.div(centred.rowSumSqs().div(X.cols).add(epsilon).sqrt());
+  const isWhole = width === X.cols;
+  const meansOf = (cells: Matrix): Matrix =>
+    isWhole ? cells.rowMeans() : foldCols(cells, { width, fold: 'sum' }).div(width);
+  const wide = (means: Matrix): Matrix =>
+    isWhole ? means : made(ops.repeatCols, [means], { width: 1, times: width });
+  const centred = X.sub(wide(meansOf(X)));
+  const normal = centred.div(wide(meansOf(centred.square()).add(epsilon).sqrt()));
   const scaled = gamma ? normal.mul(gamma) : normal;
   return beta ? scaled.add(beta) : scaled;
 }

@@ -21,14 +21,13 @@ import {
   units,
 } from './networks/fit.js';
 import { layersOfNetwork, perceptron, type TrainableNetwork } from './networks/layer-list.js';
-import { ACTIVATIONS } from './networks/layers.js';
 
 const parameters = z.strictObject({
   hidden_layer_sizes: z
     .union([units, z.array(units).min(1).max(32)])
     .default(100)
     .meta({ description: 'Units of each hidden layer.' }),
-  activation: z.enum(ACTIVATIONS).default('relu').meta({
+  activation: z.enum(['identity', 'logistic', 'tanh', 'relu']).default('relu').meta({
     description: 'What hidden units make of their decision values.',
   }),
   solver: z.enum(['adam', 'sgd']).default('adam').meta({

@@ -2,6 +2,13 @@
  * Layers of networks as standard operators in float64. Windows over images are gathered, as
  * onnxruntime has no convolution in float64: a convolution is then a product, a pool a reduction.
  */
+import {
+  ERF_NEAR,
+  ERF_OVER,
+  ERF_UNDER,
+  ERFC_OVER,
+  ERFC_UNDER,
+} from '../../driver/operators/cell-functions.js';
 import { pixelsUnder, placesOf, tapsOf, windowOf } from '../../driver/operators/image-window.js';
 import {
   type Activation,
@@ -9,10 +16,10 @@ import {
   type NetworkLayer,
   type Over,
 } from '../estimators/networks/layers.js';
-import { type StoredLayer, withCells } from '../estimators/networks/stored-layers.js';
+import { type StoredLayer, withAllChannels } from '../estimators/networks/stored-layers.js';
 import type { Graph } from './onnx-graph.js';
 
-const ACTIVATION_OPS: Readonly<Record<Activation, string | undefined>> = {
+const ACTIVATION_OPS: Readonly<Record<Exclude<Activation, 'gelu'>, string | undefined>> = {
   identity: undefined,
   logistic: 'Sigmoid',
   tanh: 'Tanh',
@@ -22,7 +29,8 @@ const ACTIVATION_OPS: Readonly<Record<Activation, string | undefined>> = {
 /** What goes into the layers, then what each makes of it. */
 export function layerValues(graph: Graph, layers: readonly StoredLayer[], first: string): string[] {
   const values = [first];
-  for (const layer of layers) values.push(layerValue(graph, withCells(layer), values.at(-1)!));
+  for (const layer of layers)
+    values.push(layerValue(graph, withAllChannels(layer), values.at(-1)!));
   return values;
 }
 
@@ -36,7 +44,7 @@ export function nanGuarded(graph: Graph, value: string, first: string): string {
 
 function layerValue(
   graph: Graph,
-  { layer, cells }: ReturnType<typeof withCells>,
+  { layer, cells }: ReturnType<typeof withAllChannels>,
   x: string,
 ): string {
   const shape = layerShape(layer);
@@ -55,6 +63,7 @@ function layerValue(
     case 'dense':
       return product(x);
     case 'activation': {
+      if (layer.activation === 'gelu') return gelu(graph, x);
       const op = ACTIVATION_OPS[layer.activation];
       return op === undefined ? x : graph.node(op, [x]);
     }
@@ -66,6 +75,20 @@ function layerValue(
         ? graph.node('Reshape', [made, graph.node('Shape', [x])])
         : graph.node('Reshape', [made, graph.ints([-1, channels * pixels])]);
     }
+    case 'layer_norm': {
+      const { channels, pixels, epsilon } = layer;
+      const shaped = graph.node('Reshape', [x, graph.ints([-1, channels])]);
+      const meansOf = (value: string) =>
+        graph.node('ReduceMean', [value, graph.ints([1])], { keepdims: 1 });
+      const centred = graph.node('Sub', [shaped, meansOf(shaped)]);
+      const variance = meansOf(graph.node('Mul', [centred, centred]));
+      const deviation = graph.node('Sqrt', [
+        graph.node('Add', [variance, graph.doubles([epsilon], [1, 1])]),
+      ]);
+      const normal = graph.node('Div', [centred, deviation]);
+      const made = graph.node('Add', [graph.node('Mul', [normal, rowsOf(0, 1)]), rowsOf(1, 2)]);
+      return graph.node('Reshape', [made, graph.ints([-1, channels * pixels])]);
+    }
     case 'conv2d': {
       const { over, filters } = layer;
       const { places, taps } = sizesOf(over);
@@ -76,6 +99,33 @@ function layerValue(
     default:
       return pooled(graph, x, layer);
   }
+}
+
+/** x / 2 (1 + erf(x / sqrt(2))) */
+function gelu(graph: Graph, x: string): string {
+  const number = (value: number): string => graph.doubles([value], [1, 1]);
+  const scaled = graph.node('Mul', [x, number(Math.SQRT1_2)]);
+  const share = graph.node('Add', [erf(graph, scaled, number), number(1)]);
+  return graph.node('Mul', [graph.node('Mul', [x, number(0.5)]), share]);
+}
+
+/** As `erfProgram`: onnxruntime has no `Erf` in float64. */
+function erf(graph: Graph, a: string, number: (value: number) => string): string {
+  const horner = (x: string, [first, ...others]: readonly number[]): string =>
+    others.reduce(
+      (sum, one) => graph.node('Add', [graph.node('Mul', [sum, x]), number(one)]),
+      number(first!),
+    );
+  const quotient = (x: string, over: readonly number[], under: readonly number[]): string =>
+    graph.node('Div', [horner(x, over), horner(x, under)]);
+  const size = graph.node('Abs', [a]);
+  const square = graph.node('Mul', [a, a]);
+  const near = graph.node('Mul', [a, quotient(square, ERF_OVER, ERF_UNDER)]);
+  const y = graph.node('Min', [size, number(6)]);
+  const bell = graph.node('Exp', [graph.node('Neg', [graph.node('Mul', [y, y])])]);
+  const share = graph.node('Mul', [bell, quotient(y, ERFC_OVER, ERFC_UNDER)]);
+  const far = graph.node('Mul', [graph.node('Sign', [a]), graph.node('Sub', [number(1), share])]);
+  return graph.node('Where', [graph.node('LessOrEqual', [size, number(ERF_NEAR)]), near, far]);
 }
 
 function sizesOf(over: Over): { readonly places: number; readonly taps: number } {

@@ -111,9 +111,17 @@ const layer = z.discriminatedUnion('kind', [
   z.strictObject({ kind: z.literal('dense'), ...linear }).meta({
     description: 'Weights by unit, then unit before.',
   }),
-  z.strictObject({ kind: z.literal('conv2d'), over, ...linear }).meta({
-    description: 'Weights by filter, then pixel of the window and channel.',
-  }),
+  z
+    .strictObject({
+      kind: z.literal('conv2d'),
+      over,
+      groups: z.int().min(2).optional(),
+      ...linear,
+    })
+    .meta({
+      description:
+        'Weights by filter, then pixel of the window and channel; with `groups` of channels and filters, channel of its group.',
+    }),
   z
     .strictObject({
       kind: z.literal('scale'),
@@ -122,6 +130,18 @@ const layer = z.discriminatedUnion('kind', [
       shift: z.array(z.number()).min(1),
     })
     .meta({ description: 'A factor and what is added, by channel.' }),
+  z
+    .strictObject({
+      kind: z.literal('layer_norm'),
+      pixels: size,
+      epsilon: z.number().positive(),
+      scale: z.array(z.number()).min(1),
+      shift: z.array(z.number()).min(1),
+    })
+    .meta({
+      description:
+        'Channels of a pixel less their mean, over the root of their variance and epsilon; then as `scale`.',
+    }),
   z.strictObject({ kind: z.literal('activation'), activation: z.enum(ACTIVATIONS) }),
   z.strictObject({ kind: z.enum(['max_pool', 'avg_pool']), over }),
 ]);
@@ -275,7 +295,8 @@ function checkLayers(
         throw wrong('an intercept a unit', stored.intercepts.length);
       }
     }
-    if (stored.kind === 'scale' && stored.scale.length !== stored.shift.length) {
+    const isScaled = stored.kind === 'scale' || stored.kind === 'layer_norm';
+    if (isScaled && stored.scale.length !== stored.shift.length) {
       throw wrong(`${stored.scale.length} numbers to add`, stored.shift.length);
     }
     const { layer: own, cells } = withCells(stored);

@@ -193,6 +193,31 @@ const ofImages = {
   ],
 };
 
+const normedLayers = {
+  layers: [
+    {
+      kind: 'conv2d' as const,
+      over: over([11, 2, 1], [3, 2], [1, 1], [1, 1, 0, 1]),
+      weights: [1, 2].map((filter) => numbers(6, 80 + filter)),
+      intercepts: numbers(2, 83),
+    },
+    ...[{ kind: 'layer_norm' as const, pixels: 22, epsilon: 1e-3, scale: numbers(2, 84), shift: numbers(2, 85) }], // biome-ignore format: a layer
+    {
+      kind: 'conv2d' as const,
+      over: over([11, 2, 2], [2, 2], [2, 2], [0, 1, 0, 0]),
+      groups: 2,
+      weights: [1, 2, 3, 4].map((filter) => numbers(4, 86 + filter)),
+      intercepts: numbers(4, 91),
+    },
+    { kind: 'activation' as const, activation: 'gelu' as const },
+    {
+      kind: 'dense' as const,
+      weights: [1, 2, 3].map((unit) => numbers(24, 92 + unit)),
+      intercepts: numbers(3, 96),
+    },
+  ],
+};
+
 type Pair = [number, number];
 
 function over(
@@ -267,6 +292,7 @@ export const MODELS: Readonly<Record<string, ModelFile>> = {
   networkAwkward: made(3, { ...classification(['no', 'yes']), link: 'logit', ...layers('relu', 3, 1) }, AWKWARD), // biome-ignore format: a model
   networkOfNumbers: made(3, layers('logistic', 3, 1), AWKWARD),
   networkOfImages: made(0, { ...classification(towns), link: 'softmax', ...ofImages }),
+  networkOfNorms: made(0, { ...classification(towns), link: 'softmax', ...normedLayers }),
   autoencoder: made(4, { estimator: 'autoencoder', task: 'decomposition', code: 3, ...layers('tanh', 4, 2, 22) }), // biome-ignore format: a model
   awkwardClasses: made(2, { ...classification(['no', 'yes']), link: 'softmax' }, AWKWARD),
   awkwardAbove: made(1, { ...classification([1, 2.5]), link: 'margin', basis: { above: 0.3 } }, AWKWARD), // biome-ignore format: a model

@@ -6,8 +6,8 @@ import { logSoftmax, type Matrix, oneHot, uniformAt, zeros } from '../../../driv
 import { normalScale } from '../../../driver/matrix/images.js';
 import type { RowData } from '../estimator.js';
 import type { TrainableNetwork } from './layer-list.js';
-import { affineRows, applied, byChannel } from './layers.js';
-import { type Norm, type Rows, SEEDS, type Training, trainedShapes } from './training.js';
+import { affineRows, applied, byChannel, layerShape } from './layers.js';
+import { isNorm, type Norm, type Rows, SEEDS, type Training, trainedShapes } from './training.js';
 
 /** Rows of a step. */
 export interface Batch {
@@ -63,7 +63,7 @@ export function forward(
         z = z.mul(layer.scale).add(layer.offset);
         break;
       default:
-        z = applied(layer, z, layer.kind === 'conv2d' ? left.shift()! : undefined);
+        z = applied(layer, z, layerShape(layer) && left.shift()!);
     }
   }
   return { z, moments };
@@ -159,7 +159,7 @@ export function meanOf(
   if (alpha === undefined) return sum.div(total);
   const squares = trainedShapes(network).flatMap(({ layer }, l) => {
     const own = parameters[l]!;
-    return layer.kind === 'batch_norm' ? [] : [own.slice([0, own.rows - 1]).sumSq()];
+    return isNorm(layer) ? [] : [own.slice([0, own.rows - 1]).sumSq()];
   });
   const penalty = squares
     .reduce((all, one) => all.add(one))

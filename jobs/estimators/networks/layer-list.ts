@@ -30,13 +30,14 @@ export interface TrainableNetwork {
 }
 
 /** Layers in a job file. */
-export const KERAS_ACTIVATIONS = ['linear', 'sigmoid', 'tanh', 'relu'] as const;
+export const KERAS_ACTIVATIONS = ['linear', 'sigmoid', 'tanh', 'relu', 'gelu'] as const;
 type KerasActivation = (typeof KERAS_ACTIVATIONS)[number];
 export const OURS: Readonly<Record<KerasActivation, Activation>> = {
   linear: 'identity',
   sigmoid: 'logistic',
   tanh: 'tanh',
   relu: 'relu',
+  gelu: 'gelu',
 };
 
 const count = z.int().min(1).max(65_536);
@@ -44,6 +45,7 @@ const extent = z.union([count, z.tuple([count, count])]);
 const activation = z.enum(KERAS_ACTIVATIONS).optional();
 const padding = z.enum(['valid', 'same']).optional();
 const rate = z.number().min(0).lt(1);
+const epsilon = z.number().positive().optional();
 const pool = z.union([
   extent,
   z.strictObject({ pool_size: extent.optional(), strides: extent.optional(), padding }),
@@ -53,13 +55,23 @@ const bare = z.union([z.null(), z.strictObject({})]);
 
 const one = z.union(
   [
-    z.enum(['flatten', 'dropout', 'batch_norm', 'global_avg_pool']),
+    z.enum(['flatten', 'dropout', 'batch_norm', 'layer_norm', 'global_avg_pool']),
     z.strictObject({
       conv2d: z.strictObject({
         filters: count,
         kernel_size: extent,
         strides: extent.optional(),
         padding,
+        groups: count.optional(),
+        activation,
+      }),
+    }),
+    z.strictObject({
+      depthwise_conv2d: z.strictObject({
+        kernel_size: extent,
+        strides: extent.optional(),
+        padding,
+        depth_multiplier: count.optional(),
         activation,
       }),
     }),
@@ -67,11 +79,9 @@ const one = z.union(
     z.strictObject({ avg_pool: pool }),
     z.strictObject({ global_avg_pool: bare }),
     z.strictObject({
-      batch_norm: z.union([
-        z.null(),
-        z.strictObject({ momentum: rate.optional(), epsilon: z.number().positive().optional() }),
-      ]),
+      batch_norm: z.union([z.null(), z.strictObject({ momentum: rate.optional(), epsilon })]),
     }),
+    z.strictObject({ layer_norm: z.union([z.null(), z.strictObject({ epsilon })]) }),
     z.strictObject({ dropout: z.union([rate, bare]) }),
     z.strictObject({ flatten: bare }),
     z.strictObject({ dense: z.union([count, z.strictObject({ units: count, activation })]) }),
@@ -82,7 +92,7 @@ const one = z.union(
   ],
   {
     error:
-      'expected a layer: conv2d, max_pool, avg_pool, global_avg_pool, batch_norm, dropout, flatten, dense, activation or rescaling with its settings',
+      'expected a layer: conv2d, depthwise_conv2d, max_pool, avg_pool, global_avg_pool, batch_norm, layer_norm, dropout, flatten, dense, activation or rescaling with its settings',
   },
 );
 
@@ -149,10 +159,11 @@ type Makers = {
 };
 
 const MAKERS: Makers = {
-  conv2d: ({ filters, kernel_size, activation: own, ...settings }, size, place) => {
-    const over = overOf('conv2d', size, place, kernel_size, settings);
-    const layer: TrainedLayer = { kind: 'conv2d', over, filters };
-    return { layers: [layer, ...activationOf(own)], size: after(over, filters) };
+  conv2d: (settings, size, place) => convolution('conv2d', settings, size, place),
+  depthwise_conv2d: ({ depth_multiplier = 1, ...settings }, size, place) => {
+    const channels = size.image?.[2] ?? 1;
+    const own = { ...settings, filters: channels * depth_multiplier, groups: channels };
+    return convolution('depthwise_conv2d', own, size, place);
   },
   max_pool: (settings, size, place) => pooling('max_pool', settings, size, place),
   avg_pool: (settings, size, place) => pooling('avg_pool', settings, size, place),
@@ -163,11 +174,11 @@ const MAKERS: Makers = {
   },
   batch_norm: (settings, size) => {
     const { momentum = 0.99, epsilon = 1e-3 } = settings ?? {};
-    const [height, width, channels] = size.image ?? [1, 1, size.columns];
-    return {
-      layers: [{ kind: 'batch_norm', channels, pixels: height * width, momentum, epsilon }],
-      size,
-    };
+    return { layers: [{ kind: 'batch_norm', ...pixelsOf(size), momentum, epsilon }], size };
+  },
+  layer_norm: (settings, size) => {
+    const { epsilon = 1e-3 } = settings ?? {};
+    return { layers: [{ kind: 'layer_norm', ...pixelsOf(size), epsilon }], size };
   },
   dropout: (settings, size) => ({
     layers: [
@@ -192,6 +203,34 @@ const MAKERS: Makers = {
     size,
   }),
 };
+
+function pixelsOf({ image, columns }: Size): {
+  readonly channels: number;
+  readonly pixels: number;
+} {
+  const [height, width, channels] = image ?? [1, 1, columns];
+  return { channels, pixels: height * width };
+}
+
+/** @throws ConfigError */
+function convolution(
+  name: string,
+  { filters, kernel_size, activation: own, groups = 1, ...settings }: Settings<'conv2d'>,
+  size: Size,
+  place: number,
+): Made {
+  const over = overOf(name, size, place, kernel_size, settings);
+  const channels = over.image[2];
+  if (channels % groups !== 0 || filters % groups !== 0) {
+    const key = `model.layers.${place}.groups`;
+    throw new ConfigError(
+      `${key}: expected a number that divides channels (${channels}) and filters (${filters}), got ${groups}`,
+      { key, value: groups },
+    );
+  }
+  const layer: TrainedLayer = { kind: 'conv2d', over, filters, ...(groups > 1 && { groups }) };
+  return { layers: [layer, ...activationOf(own)], size: after(over, filters) };
+}
 
 function activationOf(own: KerasActivation | undefined): TrainedLayer[] {
   if (own === undefined || own === 'linear') return [];

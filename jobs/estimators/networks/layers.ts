@@ -6,9 +6,11 @@
  * on need not know.
  */
 import {
+  gelu,
   heldOut,
   type ImageShape,
   Images,
+  layerNorm,
   type Matrix,
   relu,
   takeRows,
@@ -16,7 +18,7 @@ import {
 } from '../../../driver/index.js';
 import { placesOf, windowOf } from '../../../driver/operators/image-window.js';
 
-export const ACTIVATIONS = ['identity', 'logistic', 'tanh', 'relu'] as const;
+export const ACTIVATIONS = ['identity', 'logistic', 'tanh', 'relu', 'gelu'] as const;
 export type Activation = (typeof ACTIVATIONS)[number];
 
 type Pair = readonly [down: number, across: number];
@@ -33,9 +35,22 @@ export type Over = {
 /** A layer that says something of one row alone, without its numbers. */
 export type NetworkLayer =
   | { readonly kind: 'dense'; readonly inputs: number; readonly units: number }
-  | { readonly kind: 'conv2d'; readonly over: Over; readonly filters: number }
+  | {
+      readonly kind: 'conv2d';
+      readonly over: Over;
+      readonly filters: number;
+      /** Of channels, with as many of the filters each; absent: one. */
+      readonly groups?: number;
+    }
   /** Products and sums by channel, of which each of `pixels` has as many; 1: one for all cells. */
   | { readonly kind: 'scale'; readonly channels: number; readonly pixels: number }
+  /** The channels of each pixel less their mean, over their deviation; then as `scale`. */
+  | {
+      readonly kind: 'layer_norm';
+      readonly channels: number;
+      readonly pixels: number;
+      readonly epsilon: number;
+    }
   | { readonly kind: 'activation'; readonly activation: Activation }
   | { readonly kind: 'max_pool' | 'avg_pool'; readonly over: Over };
 
@@ -49,9 +64,11 @@ export function layerShape(layer: NetworkLayer): readonly [rows: number, cols: n
       return [layer.inputs + 1, layer.units];
     case 'conv2d': {
       const { window, image } = layer.over;
-      return [window[0] * window[1] * image[2] + 1, layer.filters];
+      const channels = image[2] / (layer.groups ?? 1);
+      return [window[0] * window[1] * channels + 1, layer.filters];
     }
     case 'scale':
+    case 'layer_norm':
       return [2, layer.channels];
     default:
       return undefined;
@@ -68,8 +85,10 @@ export function widthsOf(
       return [layer.inputs, layer.units];
     case 'activation':
       return [width, width];
+    case 'layer_norm':
     case 'scale': {
-      const own = layer.channels === 1 ? width : layer.channels * layer.pixels;
+      const own =
+        layer.kind === 'scale' && layer.channels === 1 ? width : layer.channels * layer.pixels;
       return [own, own];
     }
     default: {
@@ -148,6 +167,8 @@ function activated(z: Matrix, activation: Activation): Matrix {
       return z.tanh();
     case 'relu':
       return relu(z);
+    case 'gelu':
+      return gelu(z, 'none');
   }
 }
 
@@ -179,12 +200,19 @@ export function applied(layer: NetworkLayer, x: Matrix, own: Matrix | undefined)
     case 'conv2d': {
       const last = own!.rows - 1;
       const [filters, bias] = [own!.slice([0, last]), own!.slice(last)];
-      return imagesOf(x, layer.over).conv2d(filters, { ...layer.over, bias }).matrix;
+      const { over, groups } = layer;
+      const options = { ...over, bias, ...(groups && { groups }) };
+      return imagesOf(x, over).conv2d(filters, options).matrix;
     }
     case 'max_pool':
       return imagesOf(x, layer.over).maxPool2d(layer.over).matrix;
     case 'avg_pool':
       return imagesOf(x, layer.over).avgPool2d(layer.over).matrix;
+    case 'layer_norm': {
+      const { channels, pixels, epsilon } = layer;
+      const wide = (row: number): Matrix => byChannel(own!.slice(row), pixels);
+      return layerNorm(x, { gamma: wide(0), beta: wide(1), epsilon, width: channels });
+    }
     case 'scale': {
       const [scale, shift] = [own!.slice(0), own!.slice(1)];
       return x.mul(byChannel(scale, layer.pixels)).add(byChannel(shift, layer.pixels));

@@ -3,6 +3,8 @@
  * Invariant: both say the same, up to the order of sums.
  */
 import { type Matrix, matrix } from '../../../driver/index.js';
+import { cellOf } from '../../../driver/ir/cell-program.js';
+import { erfProgram } from '../../../driver/operators/cell-functions.js';
 import { pixelsUnder, placesOf, tapsOf, windowOf } from '../../../driver/operators/image-window.js';
 import {
   type Activation,
@@ -26,13 +28,21 @@ export type StoredLayer =
   | {
       readonly kind: 'conv2d';
       readonly over: Over;
-      /** By filter, then pixel of the window and channel. */
+      readonly groups?: number | undefined;
+      /** By filter, then pixel of the window and channel (of its group). */
       readonly weights: readonly (readonly number[])[];
       readonly intercepts: readonly number[];
     }
   | {
       readonly kind: 'scale';
       readonly pixels: number;
+      readonly scale: readonly number[];
+      readonly shift: readonly number[];
+    }
+  | {
+      readonly kind: 'layer_norm';
+      readonly pixels: number;
+      readonly epsilon: number;
       readonly scale: readonly number[];
       readonly shift: readonly number[];
     }
@@ -57,9 +67,17 @@ export function storedLayers(network: Layers, cells: ArrayLike<number>): StoredL
       case 'dense':
         return { kind: 'dense', ...linear() };
       case 'conv2d':
-        return { kind: 'conv2d', over: layer.over, ...linear() };
+        return {
+          ...{ kind: 'conv2d', over: layer.over },
+          ...(layer.groups && { groups: layer.groups }),
+          ...linear(),
+        };
       case 'scale':
         return { kind: 'scale', pixels: layer.pixels, scale: row(0), shift: row(1) };
+      case 'layer_norm': {
+        const { pixels, epsilon } = layer;
+        return { kind: 'layer_norm', pixels, epsilon, scale: row(0), shift: row(1) };
+      }
       default:
         return layer;
     }
@@ -97,7 +115,13 @@ export function withCells(layer: StoredLayer): {
       }
       cells.set(intercepts, inputs * units);
       if (layer.kind === 'dense') return { layer: { kind: 'dense', inputs, units }, cells };
-      return { layer: { kind: 'conv2d', over: layer.over, filters: units }, cells };
+      const { over, groups } = layer;
+      return { layer: { kind: 'conv2d', over, filters: units, ...(groups && { groups }) }, cells };
+    }
+    case 'layer_norm': {
+      const { pixels, epsilon, scale, shift } = layer;
+      const cells = Float64Array.from([...scale, ...shift]);
+      return { layer: { kind: 'layer_norm', pixels, epsilon, channels: scale.length }, cells };
     }
     case 'scale': {
       const { pixels, scale, shift } = layer;
@@ -109,11 +133,14 @@ export function withCells(layer: StoredLayer): {
   }
 }
 
+const erfOf = cellOf(erfProgram);
+
 const cellsOf: { readonly [A in Activation]: (z: number) => number } = {
   identity: (z) => z,
   logistic: (z) => 1 / (1 + Math.exp(-z)),
   tanh: Math.tanh,
   relu: (z) => Math.max(z, 0),
+  gelu: (z) => (z / 2) * (1 + erfOf(z * Math.SQRT1_2, 0, 0)),
 };
 
 /** `layersOf` of plain cells, row by row. */
@@ -125,16 +152,39 @@ export function layersOfCells(
   return layers.reduce((x, layer) => appliedToCells(x, rows, layer), z);
 }
 
+/** `withCells` with filters over all channels: those of other groups count 0 times. */
+export function withAllChannels(stored: StoredLayer): ReturnType<typeof withCells> {
+  const known = withCells(stored);
+  const { layer, cells: own } = known;
+  if (layer.kind !== 'conv2d' || layer.groups === undefined) return known;
+  const { groups, ...whole } = layer;
+  const { over, filters } = whole;
+  const channels = over.image[2] / groups;
+  const last = own!.length - filters;
+  const cells = new Float64Array(last * groups + filters);
+  for (let at = 0; at < last; at++) {
+    const [row, filter] = [Math.floor(at / filters), at % filters];
+    const group = Math.floor((filter * groups) / filters);
+    const tap = Math.floor(row / channels);
+    const channel = (tap * groups + group) * channels + (row % channels);
+    cells[channel * filters + filter] = own![at]!;
+  }
+  cells.set(own!.subarray(last), last * groups);
+  return { layer: whole, cells };
+}
+
 /** Of layers that rows pass block by block. */
 const knownCells = new WeakMap<StoredLayer, ReturnType<typeof withCells>>();
 
 function appliedToCells(x: Float64Array, rows: number, stored: StoredLayer): Float64Array {
-  const known = knownCells.get(stored) ?? withCells(stored);
+  const known = knownCells.get(stored) ?? withAllChannels(stored);
   knownCells.set(stored, known);
   const { layer, cells } = known;
   switch (layer.kind) {
     case 'activation':
       return x.map(cellsOf[layer.activation]);
+    case 'layer_norm':
+      return normalised(x, layer, cells!);
     case 'scale': {
       const { channels } = layer;
       return x.map((cell, i) => cell * cells![i % channels]! + cells![channels + (i % channels)]!);
@@ -153,6 +203,24 @@ function appliedToCells(x: Float64Array, rows: number, stored: StoredLayer): Flo
     case 'avg_pool':
       return pooled(x, rows, layer);
   }
+}
+
+function normalised(
+  x: Float64Array,
+  { channels, epsilon }: Extract<NetworkLayer, { readonly kind: 'layer_norm' }>,
+  cells: Float64Array,
+): Float64Array {
+  const out = new Float64Array(x.length);
+  for (let from = 0; from < x.length; from += channels) {
+    const own = x.subarray(from, from + channels);
+    const mean = own.reduce((sum, cell) => sum + cell, 0) / channels;
+    const squares = own.reduce((sum, cell) => sum + (cell - mean) ** 2, 0);
+    const deviation = Math.sqrt(squares / channels + epsilon);
+    for (let c = 0; c < channels; c++) {
+      out[from + c] = ((own[c]! - mean) / deviation) * cells[c]! + cells[channels + c]!;
+    }
+  }
+  return out;
 }
 
 /** The cells under each window, place by place, pixel by pixel; `beyond` outside the image. */

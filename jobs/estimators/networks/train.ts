@@ -280,6 +280,7 @@ function matricesOf(network: TrainableNetwork, X: Matrix, of: (name: string) => 
     switch (layer.kind) {
       case 'dense':
       case 'conv2d':
+      case 'layer_norm':
         return [of(`layer ${l++}`)];
       case 'batch_norm': {
         const [parameter, moments] = [of(`layer ${l++}`), of(`norm ${i++}`)];

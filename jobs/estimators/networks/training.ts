@@ -55,6 +55,13 @@ export type Rows = Pick<RowData, 'X' | 'y' | 'weight' | 'design' | 'classes'>;
 
 export type Norm = Extract<TrainedLayer, { readonly kind: 'batch_norm' }>;
 
+type NormKind = 'batch_norm' | 'layer_norm';
+
+/** Whose matrix is factors, then what is added, and is under no penalty. */
+export function isNorm({ kind }: TrainedLayer): boolean {
+  return kind === 'batch_norm' || kind === 'layer_norm';
+}
+
 export function normsOf({ layers }: TrainableNetwork): Norm[] {
   return layers.filter((layer): layer is Norm => layer.kind === 'batch_norm');
 }
@@ -68,9 +75,12 @@ export function trainedShapes({ layers }: TrainableNetwork): ParameterShape[] {
       case 'conv2d': {
         const { window, image } = layer.over;
         const taps = window[0] * window[1];
-        return [{ layer, inputs: taps * image[2], units: layer.filters, taps }];
+        const { filters, groups = 1 } = layer;
+        // A filter's cells, and what of the filters sees a cell of a window.
+        return [{ layer, inputs: (taps * image[2]) / groups, units: filters, taps: taps / groups }];
       }
       case 'batch_norm':
+      case 'layer_norm':
         return [{ layer, inputs: 1, units: layer.channels, taps: 1 }];
       default:
         return [];
@@ -79,10 +89,10 @@ export function trainedShapes({ layers }: TrainableNetwork): ParameterShape[] {
 }
 
 interface ParameterShape {
-  readonly layer: Extract<TrainedLayer, { readonly kind: 'dense' | 'conv2d' | 'batch_norm' }>;
+  readonly layer: Extract<TrainedLayer, { readonly kind: 'dense' | 'conv2d' | NormKind }>;
   readonly inputs: number;
   readonly units: number;
-  /** Pixels of the window, each of which sees every unit. */
+  /** How often a value that goes in meets a unit: once a pixel of the window. */
   readonly taps: number;
 }
 
@@ -97,7 +107,7 @@ export function firstLayers({ X }: Rows, { network, numbers }: Training): Matrix
     (one) => one.kind === 'activation' && one.activation === 'logistic',
   );
   return trainedShapes(network).map(({ layer, inputs, units, taps }, l) => {
-    if (layer.kind === 'batch_norm') {
+    if (isNorm(layer)) {
       const shape = [X.session, 1, units, { dtype: X.dtype }] as const;
       return ones(...shape).rbind(zeros(...shape));
     }

@@ -40,8 +40,9 @@ import { rowData } from '../../../support/row-data.js';
 
 const [ROWS, BATCH] = [23, 7];
 const path = join(packageRoot(), 'test/fixtures/torch/networks.json');
+type Name = 'images' | 'norms' | 'again';
 type Fixture = { readonly losses: readonly number[]; readonly decisions: readonly number[] };
-const fixtures = JSON.parse(readFileSync(path, 'utf8')) as Record<'images' | 'again', Fixture>;
+const fixtures = JSON.parse(readFileSync(path, 'utf8')) as Record<Name, Fixture>;
 
 const INPUT = { height: 6, width: 5, channels: 2 };
 const LAYERS: LayerList = [
@@ -56,6 +57,17 @@ const LAYERS: LayerList = [
   { activation: 'relu' },
 ];
 
+const NORMED: LayerList = [
+  { depthwise_conv2d: { kernel_size: 3, depth_multiplier: 2 } },
+  'layer_norm',
+  { activation: 'gelu' },
+  { conv2d: { filters: 6, kernel_size: 2, groups: 2 } },
+  'flatten',
+  { dense: 5 },
+  'layer_norm',
+  { activation: 'tanh' },
+];
+
 interface Scenario {
   readonly network: TrainableNetwork;
   readonly columns: number;
@@ -65,11 +77,19 @@ interface Scenario {
   readonly decay: number;
 }
 
-const scenarios: Readonly<Record<'images' | 'again', Scenario>> = {
+const scenarios: Readonly<Record<Name, Scenario>> = {
   images: {
     network: listedNetwork(LAYERS, INPUT, 60, 3),
     columns: 60,
     sizes: [[19, 3], [13, 4], [9, 5], [6, 3]], // biome-ignore format: a list
+    training: { loss: 'classes', optimiser: sgd({ momentum: 0.9, nesterov: true }) },
+    rate: 0.05,
+    decay: 1,
+  },
+  norms: {
+    network: listedNetwork(NORMED, INPUT, 60, 3),
+    columns: 60,
+    sizes: [[10, 4], [9, 6], [37, 5], [6, 3]], // biome-ignore format: a list
     training: { loss: 'classes', optimiser: sgd({ momentum: 0.9, nesterov: true }) },
     rate: 0.05,
     decay: 1,
@@ -91,7 +111,7 @@ describe('networks', () => {
   });
   after(() => session.close());
 
-  for (const name of ['images', 'again'] as const) {
+  for (const name of ['images', 'norms', 'again'] as const) {
     it(`end where PyTorch's do: ${name}`, async () => {
       const { network, columns, sizes, training, rate, decay } = scenarios[name];
       const { losses, decisions } = fixtures[name];
@@ -100,7 +120,7 @@ describe('networks', () => {
         const left = sizes.map((_, l) => given[`first ${l}`]!);
         const number = (value: number): Matrix => fill(own, 1, 1, value);
         const first = network.layers.flatMap((layer) => {
-          if (layer.kind === 'batch_norm') {
+          if (layer.kind === 'batch_norm' || layer.kind === 'layer_norm') {
             return [ones(own, 1, layer.channels).rbind(zeros(own, 1, layer.channels))];
           }
           return layer.kind === 'dense' || layer.kind === 'conv2d' ? [left.shift()!] : [];
@@ -229,8 +249,10 @@ describe('networks', () => {
 
   it('of a list are refitted to a model whose cells say the same', async () => {
     const layers: LayerList = [
-      { conv2d: { filters: 2, kernel_size: 2, padding: 'same', activation: 'relu' } },
+      { conv2d: { filters: 2, kernel_size: 2, padding: 'same', activation: 'gelu' } },
       'batch_norm',
+      { depthwise_conv2d: { kernel_size: 2, padding: 'same' } },
+      'layer_norm',
       { avg_pool: { pool_size: 2, strides: 1, padding: 'same' } },
       'flatten',
       'dropout',

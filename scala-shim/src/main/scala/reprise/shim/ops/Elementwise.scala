@@ -1,5 +1,6 @@
 package reprise.shim.ops
 
+import org.apache.commons.math3.special.Erf
 import reprise.shim.block.{Block, DenseBlock, SparseBlock, SparseBuilder}
 
 /**
@@ -43,6 +44,7 @@ object Elementwise {
     unary("ceil")(a => math.ceil(a)),
     unary("sigmoid")(a => 1 / (1 + math.exp(-a))),
     unary("tanh")(a => math.tanh(a)),
+    unary("erf")(a => Erf.erf(a)),
     unary("softplus")(a => math.max(a, 0.0) + math.log1p(math.exp(-math.abs(a)))),
     unary("not")(a => flag(a == 0)),
     unary("isNaN")(a => flag(a.isNaN)),
