@@ -42,7 +42,7 @@ import { boundModels } from './transform.js';
 /** Steps taken by plans before one is compiled, which costs about as much. */
 const PLANNED_STEPS = 3;
 /** Of so much state one is enough: plans take new memory for each value. @units bytes */
-const LARGE_STATE_BYTES = 1 << 20;
+const LARGE_STATE_BYTES = 1 << 16;
 /** Models leave a stack when fewer than this share of it go on. */
 const COMPACT_SHARE = 0.875;
 
