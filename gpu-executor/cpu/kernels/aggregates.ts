@@ -22,6 +22,7 @@ import {
   sum,
   sumSq,
 } from '../../../driver/operators/aggregates.js';
+import { fitsFolds, foldColumns, type LaneFold } from '../simd/column-folds.js';
 import type { Kernel, Reducer } from './kernel.js';
 
 /** Folds `count` contiguous cells. */
@@ -149,6 +150,12 @@ const sumSqColumns: ColumnFold = (totals, data, rows, cols) => {
   }
 };
 
+/** What lanes have too, of the same bits. */
+export const scriptFolds: Readonly<Record<LaneFold, ColumnFold>> = {
+  sums: sumColumns,
+  squares: sumSqColumns,
+};
+
 const minColumns: ColumnFold = (totals, data, rows, cols) => {
   for (let i = 0, at = 0; i < rows; i++) {
     for (let j = 0; j < cols; j++, at++) totals[j] = Math.min(totals[j]!, data[at]!);
@@ -189,7 +196,9 @@ function rowKernel(op: OpDef, fold: RangeFold): Kernel<Cells> {
   };
 }
 
-function columnKernel(op: OpDef, fold: ColumnFold, start: number): Kernel<Cells> {
+function columnKernel(op: OpDef, own: ColumnFold | LaneFold, start: number): Kernel<Cells> {
+  const onLanes = typeof own === 'string' ? own : undefined;
+  const fold = typeof own === 'string' ? scriptFolds[own] : own;
   return {
     op,
     reducer: ({ out }): Reducer<Cells> => {
@@ -198,7 +207,8 @@ function columnKernel(op: OpDef, fold: ColumnFold, start: number): Kernel<Cells>
         add: ([x]) => {
           // A fresh row a block keeps partial sums short, which is also better for accuracy.
           const part = dense(1, out.cols, new Float64Array(out.cols).fill(start));
-          fold(part.data, x!.data, x!.rows, x!.cols);
+          if (onLanes && fitsFolds(x!.rows, x!.cols)) foldColumns(onLanes, part.data, x!.data);
+          else fold(part.data, x!.data, x!.rows, x!.cols);
           total = total === undefined ? part : op.combine!(total, part, {});
         },
         result: () => converted(total!, out.dtype),
@@ -216,8 +226,8 @@ export const aggregateKernels: readonly Kernel<Cells>[] = [
   rowKernel(rowSumSqs, sumSqRange),
   rowKernel(rowMins, minRange),
   rowKernel(rowMaxs, maxRange),
-  columnKernel(colSums, sumColumns, 0),
-  columnKernel(colSumSqs, sumSqColumns, 0),
+  columnKernel(colSums, 'sums', 0),
+  columnKernel(colSumSqs, 'squares', 0),
   columnKernel(colMins, minColumns, Number.POSITIVE_INFINITY),
   columnKernel(colMaxs, maxColumns, Number.NEGATIVE_INFINITY),
   rowKernel(rowIndexMax, maxPosition),

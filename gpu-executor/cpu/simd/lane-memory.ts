@@ -95,3 +95,6 @@ export class LaneMemory {
 
 /** Of this thread: one block, or one kernel, is computed in it at a time. */
 export const threadMemory = new LaneMemory();
+
+/** Of this thread, for tiles of what lies anywhere: of one kernel, also while a block is computed. */
+export const tileMemory = new LaneMemory();

@@ -5,7 +5,7 @@
 import { cellBytes } from '../../../driver/ir/dtype.js';
 import type { Cells } from '../../../driver/ir/value.js';
 import { type ChainCode, chainModule, type Stretch } from './chain-code.js';
-import { LaneMemory } from './lane-memory.js';
+import { tileMemory as memory } from './lane-memory.js';
 import { engine } from './wasm.js';
 
 export type CellLoop = (out: Cells, rows: number, cols: number, operands: readonly Cells[]) => void;
@@ -20,8 +20,6 @@ const MAX_COLS = 1 << 17;
 export function fitsTiles(rows: number, cols: number): boolean {
   return rows * cols >= MIN_CELLS && (rows === 1 || cols <= MAX_COLS);
 }
-
-const memory = new LaneMemory();
 
 /** Of a chain with one output. */
 export function tiledLoop(chain: ChainCode): CellLoop {

@@ -6,7 +6,9 @@ import { type Cells, cellsOf } from '../../../../../driver/ir/value.js';
 import { add, exp, mul, sigmoid, sub } from '../../../../../driver/operators/cells.js';
 import { ops } from '../../../../../driver/operators/index.js';
 import { cellForm } from '../../../../../gpu-executor/cell-forms.js';
+import { scriptFolds } from '../../../../../gpu-executor/cpu/kernels/aggregates.js';
 import type { Stretch } from '../../../../../gpu-executor/cpu/simd/chain-code.js';
+import { fitsFolds, foldColumns } from '../../../../../gpu-executor/cpu/simd/column-folds.js';
 import { tiledLoop } from '../../../../../gpu-executor/cpu/simd/tiles.js';
 
 const SPECIAL = [0, -0, 1, -1, 0.5, 2.5, -2.5, NaN, Infinity, -Infinity, 1e-310, 700, -700, 1e300];
@@ -39,6 +41,28 @@ describe('lanes', () => {
   });
 
   for (const dtype of ['float64', 'float32'] as const) {
+    it(`sums columns in the order of the scripts in ${dtype}`, () => {
+      for (const [rows, cols] of [
+        [256, 8],
+        [203, 11],
+        [2, 1029],
+        // Several tiles.
+        [701, 100],
+      ] as const) {
+        const all = operand(dtype, rows * cols, 1);
+        assert.ok(fitsFolds(rows, cols));
+        for (const fold of ['sums', 'squares'] as const) {
+          const finite = all.map((cell) => (Math.abs(cell) < 10 ? cell : 0));
+          for (const cells of [all, finite]) {
+            const [got, expected] = [new Float64Array(cols).fill(7), new Float64Array(cols)];
+            foldColumns(fold, got, cells);
+            scriptFolds[fold](expected, cells, rows, cols);
+            assertBits(got, (i) => expected[i]!, `${fold} of ${rows}x${cols}`);
+          }
+        }
+      }
+    });
+
     it(`has the bits of the scripts in ${dtype}`, () => {
       for (const op of laneOps) {
         const count = 2053;
