@@ -16,9 +16,10 @@ remove(made);
 await Promise.all([
   build({
     ...common,
-    entryPoints: ['jobs/cli/command', 'jobs/cli/watchdog', 'gpu-executor/cpu/rows/row-worker'].map(
-      (entry) => `${root}dist/${entry}.js`,
-    ),
+    entryPoints: [
+      ...['jobs/cli/command', 'jobs/cli/watchdog'],
+      ...['gpu-executor/cpu/rows/row-worker', 'gpu-executor/cpu/native/product-worker'],
+    ].map((entry) => `${root}dist/${entry}.js`),
     entryNames: '[name]',
     outdir: made,
     format: 'esm',

@@ -15,7 +15,7 @@ import {
 import { matmul } from '../../../driver/operators/matmul.js';
 import { mmchain } from '../../../driver/operators/mmchain.js';
 import { tsmm } from '../../../driver/operators/tsmm.js';
-import { type Routines, routinesOf } from '../native/blas.js';
+import { type GemmArgs, type Routines, routinesOf } from '../native/blas.js';
 import { onesSums, ownSums } from './coded-lanes.js';
 import { addTransposedCoded, multiplyCoded } from './coded-products.js';
 import { CODED_PRODUCTS, CodedRows } from './coded-rows.js';
@@ -49,27 +49,25 @@ function productOf({ inputs, attrs }: KernelCall<Cells>): Product {
   return { transA, transB, m, k, n: transB ? b.rows : b.cols };
 }
 
-/** The part of the product with output rows `row..` and columns `col..`. */
-function multiplyPart(
-  gemm: Routines['gemm'],
-  product: Product,
+/** In so many parts, by rows of the output or its columns, whichever are more. */
+function partsOf(
+  { transA, transB, m, n, k }: Product,
   [a, b]: readonly DenseMatrix[],
   out: Cells,
-  part: {
-    readonly row: number;
-    readonly rows: number;
-    readonly col: number;
-    readonly cols: number;
-  },
-): void | Promise<void> {
-  const { transA, transB, n, k } = product;
-  const left = a!.data.subarray(transA ? part.row : part.row * a!.cols);
-  const right = b!.data.subarray(transB ? part.col * b!.cols : part.col);
-  const target = out.subarray(part.row * n + part.col);
-  return gemm(
-    ...([transA, transB, part.rows, part.cols, k, 1, left, a!.cols] as const),
-    ...([right, b!.cols, 0, target, n] as const),
-  );
+  lanes: number,
+): GemmArgs[] {
+  const byRows = m >= n;
+  const length = byRows ? m : n;
+  const parts = Math.min(lanes, length);
+  return Array.from({ length: parts }, (_, p): GemmArgs => {
+    const from = Math.floor((length * p) / parts);
+    const count = Math.floor((length * (p + 1)) / parts) - from;
+    const [row, rows, col, cols] = byRows ? [from, count, 0, n] : [0, m, from, count];
+    const left = a!.data.subarray(transA ? row : row * a!.cols);
+    const right = b!.data.subarray(transB ? col * b!.cols : col);
+    const target = out.subarray(row * n + col);
+    return [transA, transB, rows, cols, k, 1, left, a!.cols, right, b!.cols, 0, target, n];
+  });
 }
 
 /** X W of coded rows X; undefined for every other product. */
@@ -93,8 +91,7 @@ const matmulKernel: Kernel<Cells> = {
     const product = productOf(call);
     const { m, n } = product;
     const out = context.allocate(m * n, call.out.dtype);
-    const { gemm } = routinesOf(context.blas, false);
-    void multiplyPart(gemm, product, call.inputs, out, { row: 0, rows: m, col: 0, cols: n });
+    context.blas.gemm(...partsOf(product, call.inputs, out, 1)[0]!);
     return dense(m, n, out);
   },
   runAsync: async (call, context) => {
@@ -103,21 +100,7 @@ const matmulKernel: Kernel<Cells> = {
     const product = productOf(call);
     const { m, n } = product;
     const out = context.allocate(m * n, call.out.dtype);
-    const { gemm } = routinesOf(context.blas, true);
-    const byRows = m >= n;
-    const parts = Math.min(context.blas.lanes, byRows ? m : n);
-    await Promise.all(
-      Array.from({ length: parts }, (_, p) => {
-        const [from, to] = [p, p + 1].map((i) => Math.floor(((byRows ? m : n) * i) / parts)) as [
-          number,
-          number,
-        ];
-        const part = byRows
-          ? { row: from, rows: to - from, col: 0, cols: n }
-          : { row: 0, rows: m, col: from, cols: to - from };
-        return multiplyPart(gemm, product, call.inputs, out, part);
-      }),
-    );
+    await context.blas.gemmsAsync(partsOf(product, call.inputs, out, context.blas.lanes));
     return dense(m, n, out);
   },
   reducer: (call, context) =>

@@ -22,7 +22,7 @@ import {
   stackedSystems,
   stackSolve,
 } from '../../../driver/operators/stack-systems.js';
-import { type Routines, routinesOf } from '../native/blas.js';
+import type { GemmArgs } from '../native/blas.js';
 import type { Kernel, KernelCall, KernelContext } from './kernel.js';
 import { RowSumReducer } from './products.js';
 import { choleskyKernel, solveKernel } from './systems.js';
@@ -32,20 +32,19 @@ const POOLED_FLOPS = 4e6;
 /** Work between two turns of the event loop. @units flops */
 const TURN_FLOPS = 4e6;
 
-function multiply(
-  gemm: Routines['gemm'],
+function productOf(
   { a, b, out, transposeA, transposeB, m, n, k }: StackedProduct,
   [left, right]: readonly DenseMatrix[],
   model: number,
   beta: number,
   cells: Cells,
-): void | Promise<void> {
+): GemmArgs {
   const aCells = left!.data.subarray(model * a.step);
   const bCells = right!.data.subarray(model * b.step);
-  return gemm(
+  return [
     ...([transposeA, transposeB, m, n, k, 1, aCells, a.stride, bCells, b.stride] as const),
     ...([beta, cells.subarray(model * out.step), out.stride] as const),
-  );
+  ];
 }
 
 const stackProductKernel: Kernel<Cells> = {
@@ -53,17 +52,20 @@ const stackProductKernel: Kernel<Cells> = {
   run: ({ inputs, attrs, out }, context) => {
     const product = stackedProduct(inputs, attrs);
     const cells = context.allocate(out.rows * out.cols, out.dtype);
-    const { gemm } = routinesOf(context.blas, false);
-    for (let k = 0; k < product.models; k++) void multiply(gemm, product, inputs, k, 0, cells);
+    for (let k = 0; k < product.models; k++) {
+      context.blas.gemm(...productOf(product, inputs, k, 0, cells));
+    }
     return dense(out.rows, out.cols, cells);
   },
   runAsync: async ({ inputs, attrs, out }, context) => {
     const product = stackedProduct(inputs, attrs);
     const cells = context.allocate(out.rows * out.cols, out.dtype);
     const flops = 2 * product.m * product.n * product.k;
-    await eachModel(product.models, flops, context, (k, isPooled) =>
-      multiply(routinesOf(context.blas, isPooled).gemm, product, inputs, k, 0, cells),
+    const calls = Array.from({ length: product.models }, (_, k) =>
+      productOf(product, inputs, k, 0, cells),
     );
+    if (flops >= POOLED_FLOPS) await context.blas.gemmsAsync(calls);
+    else await eachModel(calls.length, flops, context, (k) => context.blas.gemm(...calls[k]!));
     return dense(out.rows, out.cols, cells);
   },
   reducer: (call, context) => {
@@ -76,7 +78,7 @@ const stackProductKernel: Kernel<Cells> = {
       const product = stackedProduct(parts, call.attrs);
       const from = (k: number): void | Promise<void> => {
         for (let model = k; model < models; model++) {
-          const running = multiply(gemm, product, parts, model, 1, sums);
+          const running = gemm(...productOf(product, parts, model, 1, sums));
           if (running !== undefined) return running.then(() => from(model + 1));
         }
         return undefined;

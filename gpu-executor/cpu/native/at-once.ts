@@ -1,6 +1,7 @@
 /**
- * The same routines without the thread pool: what would run beside other work runs here and now.
- * Invariant: callers divide their work as ever, by `lanes`, so results have the same bits.
+ * The same routines without the thread pool: what would run beside other work runs here and now,
+ * products that are given together on helper threads too. Invariant: callers divide their work as
+ * ever, by `lanes`, so results have the same bits.
  */
 import type { Blas } from './blas.js';
 
@@ -12,6 +13,8 @@ export function atOnce(blas: Blas): Blas {
     ...(viewOf && { viewOf }),
     gemm: (...args) => blas.gemm(...args),
     gemmAsync: async (...args) => blas.gemm(...args),
+    gemms: (calls) => blas.gemms(calls),
+    gemmsAsync: async (calls) => blas.gemms(calls),
     syrk: (...args) => blas.syrk(...args),
     syrkAsync: async (...args) => blas.syrk(...args),
     gemv: (...args) => blas.gemv(...args),

@@ -82,6 +82,9 @@ export interface Blas {
   readonly viewOf?: (address: bigint, bytes: number) => ArrayBuffer;
   gemm(...args: GemmArgs): void;
   gemmAsync(...args: GemmArgs): Promise<void>;
+  /** Products of one dtype that read nothing another writes, on several threads all the same. */
+  gemms(calls: readonly GemmArgs[]): void;
+  gemmsAsync(calls: readonly GemmArgs[]): Promise<void>;
   syrk(...args: SyrkArgs): void;
   syrkAsync(...args: SyrkArgs): Promise<void>;
   gemv(...args: GemvArgs): void;

@@ -43,6 +43,10 @@ export class JavaScriptRoutines implements Blas {
     }
   }
 
+  gemms(calls: readonly GemmArgs[]): void {
+    for (const args of calls) this.gemm(...args);
+  }
+
   syrk(...[n, k, a, lda, beta, c, ldc, byColumns]: SyrkArgs): void {
     for (let i = 0; i < n; i++) {
       const start = i * ldc + i;
@@ -152,6 +156,10 @@ export class JavaScriptRoutines implements Blas {
   async gemmAsync(...args: GemmArgs): Promise<void> {
     this.gemm(...args);
     await turn();
+  }
+
+  async gemmsAsync(calls: readonly GemmArgs[]): Promise<void> {
+    for (const args of calls) await this.gemmAsync(...args);
   }
 
   async syrkAsync(...args: SyrkArgs): Promise<void> {

@@ -10,6 +10,7 @@ import type { Blas } from './blas.js';
 import { type BlasCandidate, findBlas } from './find-blas.js';
 import { JavaScriptRoutines } from './js-blas.js';
 import { NativeRoutines } from './native-blas.js';
+import { ProductHelpers } from './product-helpers.js';
 
 export interface BlasOptions {
   /** `auto`, `none` or the path of a library; defaults to REPRISE_BLAS, then `auto`. */
@@ -18,7 +19,12 @@ export interface BlasOptions {
   readonly threads?: number;
 }
 
-const bound = new Map<string, NativeBlas>();
+interface Bound {
+  readonly native: NativeBlas;
+  readonly helpers: ProductHelpers;
+}
+
+const bound = new Map<string, Bound>();
 
 /** @throws ConfigError if a library can't be used or the thread count is not a positive integer */
 export function loadBlas(options: BlasOptions = {}): Blas {
@@ -28,7 +34,8 @@ export function loadBlas(options: BlasOptions = {}): Blas {
   const problems: string[] = [];
   for (const candidate of search.candidates) {
     try {
-      return new NativeRoutines(bindOnce(candidate), threads, Math.min(threads, poolSize()));
+      const { native, helpers } = bindOnce(candidate);
+      return new NativeRoutines(native, threads, Math.min(threads, poolSize()), helpers);
     } catch (error) {
       if (candidate.origin === 'setting') throw error;
       problems.push((error as Error).message);
@@ -50,13 +57,14 @@ export function describeBlas(options: BlasOptions = {}): {
   }
 }
 
-function bindOnce(candidate: BlasCandidate): NativeBlas {
-  let native = bound.get(candidate.path);
-  if (native === undefined) {
-    native = bindBlas(candidate);
-    bound.set(candidate.path, native);
+function bindOnce(candidate: BlasCandidate): Bound {
+  let known = bound.get(candidate.path);
+  if (known === undefined) {
+    const native = bindBlas(candidate);
+    known = { native, helpers: new ProductHelpers(native, candidate) };
+    bound.set(candidate.path, known);
   }
-  return native;
+  return known;
 }
 
 function threadCount(option: number | undefined): number {

@@ -22,6 +22,7 @@ import type {
   SolveArgs,
   SyrkArgs,
 } from './blas.js';
+import type { ProductHelpers } from './product-helpers.js';
 
 export class NativeRoutines implements Blas {
   readonly kind = 'native';
@@ -30,11 +31,13 @@ export class NativeRoutines implements Blas {
   readonly addressOf: (cells: ArrayBufferView) => bigint;
   readonly viewOf: (address: bigint, bytes: number) => ArrayBuffer;
   readonly #native: NativeBlas;
+  readonly #helpers: ProductHelpers;
   readonly #waiting: (() => void)[] = [];
   #inFlight = 0;
 
-  constructor(native: NativeBlas, threads: number, lanes: number) {
+  constructor(native: NativeBlas, threads: number, lanes: number, helpers: ProductHelpers) {
     this.#native = native;
+    this.#helpers = helpers;
     this.lanes = lanes;
     this.addressOf = native.addressOf;
     this.viewOf = native.viewOf;
@@ -48,6 +51,23 @@ export class NativeRoutines implements Blas {
 
   gemmAsync(...args: GemmArgs): Promise<void> {
     return this.#submit(this.#of(args[6]).gemm, gemm(args));
+  }
+
+  gemms(calls: readonly GemmArgs[]): void {
+    const [first] = calls;
+    if (first === undefined) return;
+    const routine = this.#of(first[6]).gemm;
+    const isWide = dtypeOf(first[6]) === 'float64';
+    this.#helpers.run(routine, calls.map(gemm), isWide, this.lanes);
+  }
+
+  async gemmsAsync(calls: readonly GemmArgs[]): Promise<void> {
+    let next = 0;
+    const lane = async (): Promise<void> => {
+      while (next < calls.length) await this.gemmAsync(...calls[next++]!);
+    };
+    // One more than compute at a time: it prepares the next.
+    await Promise.all(Array.from({ length: this.lanes + 1 }, lane));
   }
 
   syrk(...args: SyrkArgs): void {
