@@ -12,6 +12,7 @@ import { withCallSite } from '../matrix/call-site.js';
 import { requireOneSession } from '../matrix/element-wise.js';
 import { Matrix, type Scalar } from '../matrix/matrix.js';
 import { ops } from '../operators/index.js';
+import { boundSum } from '../operators/rbind.js';
 import { Site, zerosLike } from './site.js';
 
 /**
@@ -70,13 +71,17 @@ export function gradientExprs(maker: NodeMaker, loss: Expr, by: readonly Expr[])
       if (part === undefined) continue;
       checkPart(node, i, part);
       const before = sums.get(input);
-      sums.set(input, before === undefined ? part : maker.intern(ops.add, [before, part]));
+      sums.set(input, before === undefined ? part : sumOf(maker, before, part));
     }
   }
   return by.map((expr) => {
     const sum = sums.get(expr);
     return sum === undefined ? zerosLike(maker, expr) : new Site(maker, expr, sum, []).upstream;
   });
+}
+
+function sumOf(maker: NodeMaker, a: Expr, b: Expr): Expr {
+  return boundSum(maker, a, b) ?? maker.intern(ops.add, [a, b]);
 }
 
 function checkPart({ op, inputs }: Expr, at: number, part: Expr): void {

@@ -1,8 +1,11 @@
 /** Operands under one another; all have the same number of columns. */
 
+import { dtypeAttr } from '../ir/dtype.js';
+import type { Expr, NodeMaker } from '../ir/expr.js';
 import { partsInOrder } from '../ir/gradient-rule.js';
 import { defineOp } from '../ir/op-def.js';
 import { dense } from '../ir/value.js';
+import { fill } from './fill.js';
 import { sample } from './product.js';
 import { nnzOf, shapeError } from './shape-check.js';
 
@@ -50,3 +53,38 @@ export const rbind = defineOp({
     { name: '1x1', inputs: [sample(1, 1), sample(1, 1, 2)] },
   ],
 });
+
+/**
+ * The sum of two values that are rows among zeros, as gradients by slices are: the rows of both,
+ * bound; undefined where some overlap, or where they are something else.
+ */
+export function boundSum(maker: NodeMaker, a: Expr, b: Expr): Expr | undefined {
+  if (a.op !== rbind || b.op !== rbind || a.cols !== b.cols) return undefined;
+  const parts = [...rowsOf(a), ...rowsOf(b)].sort((one, other) => one.from - other.from);
+  const bound: Expr[] = [];
+  let end = 0;
+  const zerosTo = (to: number): void => {
+    if (to === end) return;
+    const { cols, dtype } = a;
+    bound.push(maker.intern(fill, [], { rows: to - end, cols, value: 0, ...dtypeAttr(dtype) }));
+  };
+  for (const { from, expr } of parts) {
+    if (from < end) return undefined;
+    zerosTo(from);
+    bound.push(expr);
+    end = from + expr.rows;
+  }
+  zerosTo(a.rows);
+  return bound.length > 1 ? maker.intern(rbind, bound) : undefined;
+}
+
+/** What is bound, and where, but for zeros. */
+function rowsOf({ inputs }: Expr): { readonly from: number; readonly expr: Expr }[] {
+  let at = 0;
+  const placed = inputs.map((expr) => {
+    const from = at;
+    at += expr.rows;
+    return { from, expr };
+  });
+  return placed.filter(({ expr: { op, attrs } }) => op !== fill || attrs.value !== 0);
+}

@@ -39,6 +39,18 @@ describe('gradient', () => {
     assert.deepEqual(byB, zeros(session, 3, 2));
   });
 
+  it('binds rows that are read by parts, and adds those that overlap', async () => {
+    const w = leaf(session, 6, 2, 5);
+    const sums = (from: number, to: number, factor: number): Matrix =>
+      w.slice([from, to]).mul(factor).sum().asMatrix();
+    const [apart] = gradient(sums(4, 5, 3).add(sums(0, 2, 2)), [w]);
+    assert.equal(apart!.expr.op.name, 'rbind');
+    const rows = (...factors: number[]): number[][] => factors.map((one) => [one, one]);
+    assert.deepEqual(await apart!.toArray(), rows(2, 2, 0, 0, 3, 0));
+    const [over] = gradient(sums(0, 3, 2).add(sums(2, 5, 3)), [w]);
+    assert.deepEqual(await over!.toArray(), rows(2, 2, 5, 3, 3, 0));
+  });
+
   it('is by made matrices as by leaves', async () => {
     const [hidden, out] = [leaf(session, 4, 5, 2), leaf(session, 5, 3, 3)];
     const z = X.matmul(hidden);
