@@ -32,7 +32,11 @@ export interface Coordinates {
   readonly isColumn: Matrix;
   /** The v of design weights: [design + 1, c] -> [p, c]. */
   readonly point: (weights: Matrix) => Matrix;
+  /** The same maps by float32 products, of float64 and to it, where they are products. */
+  readonly single?: CoordinateMaps;
 }
+
+export type CoordinateMaps = Pick<Coordinates, 'weights' | 'gradient' | 'penalty'>;
 
 /** Columns below this share of the largest are scaled up to it. */
 const SMALL_COLUMN = 1e-5;
@@ -89,10 +93,14 @@ function mapped(
   isColumn: Matrix,
 ): Omit<Coordinates, 'point'> {
   const form = map.t().matmul(map.mul(penalised));
+  const mapsBy = (product: (a: Matrix, b: Matrix) => Matrix): CoordinateMaps => ({
+    weights: (v) => product(map, v),
+    gradient: (g) => product(map.t(), g),
+    penalty: (v) => product(form, v),
+  });
   return {
-    weights: (v) => map.matmul(v),
-    gradient: (g) => map.t().matmul(g),
-    penalty: (v) => form.matmul(v),
+    ...mapsBy((a, b) => a.matmul(b)),
+    single: mapsBy((a, b) => a.cast('float32').matmul(b.cast('float32')).cast('float64')),
     penalties: form.diag(),
     squares,
     isColumn,

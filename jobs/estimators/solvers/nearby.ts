@@ -73,8 +73,10 @@ export function curvatureAt(
   const z = decided(weights);
   const bends = (loss.ownBend ?? loss.bend)!(z, target).mul(weight);
   const exact = (loss.bend ?? loss.ownBend)!(z, target).mul(weight);
-  const own = at.point(weights).mul(at.isColumn);
-  const squares = decided(at.weights(own)).square().mul(exact).colSums().mul(share);
+  const point = at.point(weights);
+  const own = point.mul(at.isColumn);
+  // Along a free intercept's coordinate all decision values are the same.
+  const squares = z.sub(point.sub(own).colSums()).square().mul(exact).colSums().mul(share);
   const whole = squares.add(own.mul(at.penalty(own)).colSums().mul(l2));
   const sums = bends.colSums();
   const chance = bends.mul(ROWS_A_COLUMN * size).div(sums);

@@ -9,6 +9,7 @@ import { type Matrix, ones, zeros } from '../../../driver/index.js';
 import type { Following, RowData, RowDesign } from '../estimator.js';
 import { chooseSolver, type FitSize, followsCheaper, type SmoothSolver } from './choice.js';
 import {
+  type CoordinateMaps,
   type Coordinates,
   columnCoordinates,
   gramCoordinates,
@@ -145,20 +146,24 @@ function gradientFit(
   { known, ...start }: Start,
 ): Promise<Minimum> {
   const { rows, target, weight, loss, l2, joint = false } = fit;
+  const mapsFor = ({ dtype }: Matrix): CoordinateMaps =>
+    (dtype === 'float32' ? at.single : undefined) ?? at;
   const gradientBy = (
     X: Matrix,
     decided: (v: Matrix) => Matrix,
     summed: (slopes: Matrix) => Matrix,
   ) => {
     const [own, weighs] = [target.cast(X.dtype), weight.cast(X.dtype)];
+    const { penalty } = mapsFor(X);
     return (v: Matrix): Matrix =>
-      summed(loss.slope(decided(v), own).mul(weighs)).add(at.penalty(v).mul(l2));
+      summed(loss.slope(decided(v), own).mul(weighs)).add(penalty(v).mul(l2));
   };
   const ofColumns = (X: Matrix) => {
     const own = { ...rows, X };
     const decided = rowDecisions(own);
-    const summed = (slopes: Matrix): Matrix => at.gradient(productsOf(own, slopes));
-    return gradientBy(X, (v) => decided(at.weights(v)), summed);
+    const { weights, gradient } = mapsFor(X);
+    const summed = (slopes: Matrix): Matrix => gradient(productsOf(own, slopes));
+    return gradientBy(X, (v) => decided(weights(v)), summed);
   };
   const ofCoordinates = (Z: Matrix) => {
     const summed = (slopes: Matrix): Matrix => Z.t().matmul(slopes).cast('float64');
