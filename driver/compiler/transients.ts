@@ -6,8 +6,9 @@
  * work it saves, and what is lost by not keeping is bounded: a chain of transients is cut by a kept
  * value once it has grown dear, its end is kept unless it is large, and so is a result made a
  * second time and what is of a form of which one in 32 was. Ends and other operators' results
- * (products of mini-batches, say) are let go on the same terms once their form has shown that
- * nobody asks for it again. Source: delayed caching of MEMPHIS (EDBT 2025) 5.2; and measurements
+ * (products of mini-batches, say) are let go once keeping them costs more than is expected to be
+ * saved, by what became of those of their form: at most the time of some such results is lost to
+ * learning it. Source: delayed caching of MEMPHIS (EDBT 2025) 5.2; and measurements
  * (`bench reuse-overhead`, `workload-translation`).
  */
 import type { Backend } from '../backend/backend.js';
@@ -34,8 +35,8 @@ const FRESH_BYTES_PER_SECOND = 1.4e9;
 /** Planning and starting one operator. @units seconds */
 const START_SECONDS = 2e-6;
 
-/** What a form of results shows counts once so many of it were made. */
-const MIN_SEEN = 64;
+/** So many results of a form are kept before it shows anything, and count as asked for again. */
+const TRUSTED = 8;
 
 /** Whether a loop carries a cheap step on: how often steps that were not kept were asked again. */
 export function transientHistory(): Likelihood<Expr> {
@@ -61,6 +62,7 @@ export const transients: Pass = {
 function markTransients(plan: Plan, context: PassContext): void {
   const looked = plan.partial?.lookups?.wholes ?? [];
   const needed = new Set([...plan.roots, ...context.held, ...looked]);
+  const ends = new Set<Expr>();
   for (const node of plan.nodes) {
     const { expr } = node;
     const byRows = isOverRows(node);
@@ -73,8 +75,8 @@ function markTransients(plan: Plan, context: PassContext): void {
       if (source === undefined || !context.keepsIn(source.backend)) continue;
       // No later plan can ask for what follows from a loop's state.
       if (!input.isDeterministic) continue;
-      if (isAskedOnce(source, context)) continue;
-      if (byRows || denseBytes(input) <= most) needed.add(input);
+      if (byRows) needed.add(input);
+      else if (denseBytes(input) <= most) ends.add(input);
     }
   }
   const steps = new Map<OpDef, Step>();
@@ -84,28 +86,30 @@ function markTransients(plan: Plan, context: PassContext): void {
     const { expr, stays } = node;
     if (needed.has(expr) || stays.at === 'nowhere') continue;
     if (context.keepsIn(node.backend) && expr.isDeterministic) {
-      if (!keepsWhole(node, context)) continue;
-      if (expr.wasTransient) continue;
-      if (!expr.op.elementwise && !isAskedOnce(node, context)) continue;
+      if (!keepsWhole(node, context) || expr.wasTransient) continue;
       if (expr.rows * expr.cols <= SMALL_CELLS) continue;
+      const { elementwise } = expr.op;
       let step = steps.get(expr.op);
-      const isKnown = step?.backend === node.backend && isOfShape(step, expr);
-      // Results of one shape are no equal work for others.
-      if (step === undefined || !isKnown || !expr.op.elementwise) {
+      const isKnown = elementwise && step?.backend === node.backend && isOfShape(step, expr);
+      if (step === undefined || !isKnown) {
         step = stepOf(node, context);
         steps.set(expr.op, step);
       }
-      if (!step.pays) continue;
       let { seconds } = step;
       for (const input of expr.inputs) seconds += again.get(input) ?? 0;
-      if (step.keeping <= seconds * KEEPING_SHARE) continue;
+      const isStep = elementwise && !ends.has(expr);
+      const isLetGo = isStep
+        ? step.pays && step.keeping > seconds * KEEPING_SHARE
+        : node.backend === context.local &&
+          step.keeping > (seconds + step.keeping) * likelihood(expr, context);
+      if (!isLetGo) continue;
       again.set(expr, seconds);
     }
     node.stays = stays.at === 'host' ? FREED_HERE : FREED_THERE;
   }
 }
 
-/** The cost of a cell-by-cell step, equal for one operator and shape: plans have thousands. */
+/** The cost of a step; of cell-by-cell ones equal for one operator and shape: plans have thousands. */
 interface Step {
   readonly backend: Backend;
   readonly rows: number;
@@ -118,11 +122,10 @@ interface Step {
   readonly keeping: number;
 }
 
-/** Whether results of its form have shown, on this machine, that nobody asks for them again. */
-function isAskedOnce(node: PlanNode, { local, results }: PassContext): boolean {
-  const { expr } = node;
-  if (node.backend !== local || !isWhole(node) || expr.wasTransient) return false;
-  return results.counts(expr).seen >= MIN_SEEN && results.share(expr) <= MAX_AGAIN_SHARE;
+/** How likely a result is asked for again, by those of its form so far. */
+function likelihood(expr: Expr, { results }: PassContext): number {
+  const { seen, returned } = results.counts(expr);
+  return seen < TRUSTED ? Number.POSITIVE_INFINITY : (returned + TRUSTED) / (seen + TRUSTED);
 }
 
 /** Whole values on the host, or on a device. */
