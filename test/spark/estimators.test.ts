@@ -88,7 +88,7 @@ describe('estimators on Spark', function () {
       {
         model: { type: 'logistic' },
         target: 'kind',
-        grid: { C: [0.1] },
+        grid: { C: [0.01] },
         scoring: 'neg_log_loss',
       },
     ];

@@ -225,6 +225,16 @@ describe('source layout', () => {
     assert.deepEqual(using, []);
   });
 
+  it('takes zod as a namespace, so that the bundle has none of its 50 languages', () => {
+    const named = sources.filter((file) =>
+      /^import \{.*\} from 'zod'/m.test(readFileSync(join(root, file), 'utf8')),
+    );
+    assert.deepEqual(
+      named.filter((file) => topFolder(file) in ARROWS),
+      [],
+    );
+  });
+
   it('opens every source file with a comment that says what it owns', () => {
     const silent = sources.filter((file) => {
       const text = readFileSync(join(root, file), 'utf8').replace(/^#!.*\n/, '');
