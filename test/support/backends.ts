@@ -36,7 +36,6 @@ const onHost: Gap = {
   kind: 'notImplemented',
   why: 'takes its operands whole, so the host runs it',
 };
-const noShim: Gap = { kind: 'notImplemented', why: 'is not in the shim, so the host does it' };
 const onImages: Gap = { kind: 'notImplemented', why: 'works on images, which the host does' };
 const valueOnly: Gap = { kind: 'notSupported', why: 'the session calls the function' };
 const needsEngine: Gap = { kind: 'notSupported', why: 'reads frames, which needs an engine' };
@@ -90,7 +89,6 @@ function sparkRow(name: string, conf: Readonly<Record<string, string>>): Backend
       shuffledAt: onHost,
       stackSolve: onHost,
       stackCholesky: onHost,
-      erf: noShim,
       ...imageGaps,
     },
   };
