@@ -39,6 +39,11 @@ export const checkpoints: Pass = {
   },
 };
 
+/** The pass that writes a blocked value: in a stream, that of sums of it. */
+function writtenIn({ wave, backend }: PlanNode): number {
+  return backend.capabilities.blocks === 'stream' ? wave + 1 : wave;
+}
+
 class CheckpointRun {
   readonly #plan: Plan;
   readonly #context: PassContext;
@@ -96,7 +101,7 @@ class CheckpointRun {
   #decide(node: PlanNode): Checkpoint | undefined {
     const readers = this.#readers.get(node) ?? [];
     const waves = new Set<number>();
-    if (isTarget(node)) waves.add(node.wave);
+    if (isTarget(node)) waves.add(writtenIn(node));
     let readLater = readers.length === 0;
     for (const reader of readers) {
       const isSum = reader.how.kind === 'reduce';
@@ -142,7 +147,7 @@ class CheckpointRun {
       node.stays = KEPT_THERE;
     } else if (checkpoint.reason !== 'lineage') node.stays = KEPT_HERE;
     else return;
-    this.#waves.set(node, new Set([Math.min(node.wave, ...this.#waves.get(node)!)]));
+    this.#waves.set(node, new Set([Math.min(writtenIn(node), ...this.#waves.get(node)!)]));
   }
 
   #limit(node: PlanNode): number {

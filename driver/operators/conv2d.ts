@@ -261,8 +261,9 @@ function batchConvolution(site: BatchSite, op: OpName, result: Role): BatchValue
   if (result === 'filter' || result === 'bias') return { layout: 'columns', expr };
   return { layout: 'columns', expr: turned(expr, [pixelCount[result], models]) };
 
-  /** The first two axes of a row exchanged. */
+  /** The first two axes of a row exchanged, which moves no cell where one has a single place. */
   function turned(value: Expr, [first, second]: readonly [number, number]): Expr {
+    if (first === 1 || second === 1) return value;
     const shape = [first, second, value.cols / first / second];
     return maker.intern(permuteAxes, [value], { shape, order: [1, 0, 2] });
   }

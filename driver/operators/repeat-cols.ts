@@ -4,7 +4,7 @@
  */
 import type { Attrs } from '../ir/attrs.js';
 import { dtypeAttr } from '../ir/dtype.js';
-import type { Expr } from '../ir/expr.js';
+import type { Expr, Meta } from '../ir/expr.js';
 import { defineOp } from '../ir/op-def.js';
 import { type Cells, dense } from '../ir/value.js';
 import { add } from './cells.js';
@@ -34,19 +34,22 @@ export const repeatCols = defineOp({
     const width = node.attrs.width as number;
     const times = node.attrs.times as number;
     const rows = (x.rows * x.cols) / width;
-    const runs = make(reshape, [upstream], { rows, cols: width * times });
+    // A row of one run each has the shape it needs, and reshaping would end a pass over its rows.
+    const shaped = (value: Expr, to: Meta): Expr =>
+      value.rows === to.rows ? value : make(reshape, [value], { rows: to.rows, cols: to.cols });
+    const runs = shaped(upstream, { rows, cols: width * times });
     if (times > MAX_PARTS) {
       // Of images, by channel: sums over all pixels.
       const ones = make(fill, [], { rows: times, cols: width, value: 1, ...dtypeAttr(x.dtype) });
       const window = { image: [times, 1, width], window: [times, 1] };
       const sums = make(conv2d, [runs, ones], width === 1 ? window : { ...window, groups: width });
-      return [make(reshape, [sums], { rows: x.rows, cols: x.cols })];
+      return [shaped(sums, x)];
     }
     let sum = part(runs, null, [0, width]);
     for (let from = width; from < runs.cols; from += width) {
       sum = make(add, [sum, part(runs, null, [from, from + width])]);
     }
-    return [make(reshape, [sum], { rows: x.rows, cols: x.cols })];
+    return [shaped(sum, x)];
   },
   reference: ([x], attrs) => {
     const { rows, cols, data } = x!;

@@ -27,7 +27,7 @@ describe('layers over wide rows', () => {
   });
   after(() => cpu.close());
 
-  function layers(session: Session): { early: Images; late: Matrix; filters: Matrix } {
+  function layers(session: Session) {
     const images = new Images(rand(session, ROWS, 20 * 18 * 16, { seed: 1 }), IMAGE);
     const filters = rand(session, 9 * 16, 16, { seed: 2, min: -0.1, max: 0.1 });
     const deep = rand(session, 9, 16, { seed: 3, min: -1 });
@@ -38,7 +38,7 @@ describe('layers over wide rows', () => {
       .map((x) => x.mul(early.byChannel(gate)))
       .conv2d(deep, { ...options, stride: 2, groups: 16 });
     const late = next.bindChannels(next).globalAvgPool2d().matrix.softmax();
-    return { early, late, filters };
+    return { early, late, filters, deep };
   }
 
   const how = (session: Session, ...roots: readonly Matrix[]): Map<string, number> => {
@@ -96,6 +96,31 @@ describe('layers over wide rows', () => {
       return [loss.asMatrix(), ...gradient(loss, [filters])];
     };
     await compare(losses);
+  });
+
+  it('sums gradients of filters in the pass that makes their rows, which are written nowhere', async () => {
+    const gradients = (session: Session): readonly Matrix[] => {
+      const { early, late, filters, deep } = layers(session);
+      return [early.matrix, ...gradient(late.square().mean(), [filters, deep])];
+    };
+    const session = new Session({ local: cpu });
+    const roots = gradients(session).map(({ expr }) => expr);
+    const { nodes } = session.plan(roots);
+    const reduced = nodes.filter(({ how: { kind } }) => kind === 'reduce');
+    assert.deepEqual(
+      reduced.map(({ expr }) => expr.op.name),
+      ['conv2dFilterGradient', 'conv2dFilterGradient'],
+    );
+    const written = nodes.filter(
+      ({ how: { kind }, stays }) => kind === 'rows' && stays.at === 'host',
+    );
+    assert.deepEqual(
+      written.map(({ expr }) => expr),
+      roots.slice(0, 1),
+    );
+    await session.evaluate(roots);
+    assert.equal(session.statistics.passes, 1);
+    await compare(gradients);
   });
 
   it('leaves alone what is small', () => {
