@@ -54,7 +54,9 @@ const fileSchema = z.object({
 
 /** @throws DataError for files that are no layers model, or have parts that are not read */
 export async function readLayers(path: string): Promise<NetworkGraph> {
-  const file = parsed(fileSchema, await modelOf(path), 'a model.json of TensorFlow.js', path);
+  const given = await modelOf(path);
+  refuseGraph(given, path);
+  const file = parsed(fileSchema, given, 'a model.json of TensorFlow.js', path);
   if (file.format !== undefined && file.format !== 'layers-model') {
     throw refused('a layers model', `a ${file.format}`, path);
   }
@@ -66,6 +68,20 @@ export async function readLayers(path: string): Promise<NetworkGraph> {
   const { model_config: within } = file.modelTopology;
   const model = parsed(modelSchema, within ?? file.modelTopology, 'a topology of layers', path);
   return graphOf(model, constants, path);
+}
+
+const graphSchema = z.union([
+  z.object({ format: z.literal('graph-model') }),
+  z.object({ modelTopology: z.object({ node: z.array(z.unknown()) }) }),
+]);
+
+/** Operations of TensorFlow in place of Keras layers. */
+function refuseGraph(given: unknown, path: string): void {
+  if (!graphSchema.safeParse(given).success) return;
+  throw new DataError(
+    `layers: expected a layers model of TensorFlow.js, got a graph model: ${path}; convert the Keras model it was made of by \`tensorflowjs_converter --output_format tfjs_layers_model\`, or export an ONNX file`,
+    { op: 'layers', path },
+  );
 }
 
 /** The file and the shards it names; the file alone where it can not be read. */

@@ -170,7 +170,13 @@ describe('networks of Keras layers', () => {
         (_: Layer[], model: Config) => {
           model.format = 'graph-model';
         },
-        /a layers model, got a graph-model/,
+        /a layers model of TensorFlow.js, got a graph model: .*tensorflowjs_converter/,
+      ],
+      [
+        (_: Layer[], model: Config) => {
+          model.modelTopology = { node: [] };
+        },
+        /got a graph model: /,
       ],
       [
         (all: Layer[], model: Config) => {
