@@ -8,7 +8,7 @@ import { copyFileSync, mkdirSync, readFileSync, renameSync, writeFileSync } from
 import { join, resolve } from 'node:path';
 import { stringify } from 'yaml';
 import { Images, matrix, Session } from '../../../../driver/index.js';
-import { createCpuBackend } from '../../../../gpu-executor/cpu/index.js';
+import { createCpuBackend, createDuckDbEngine } from '../../../../gpu-executor/cpu/index.js';
 import { onnxModel } from '../../../../jobs/export/onnx.js';
 import { parseJob } from '../../../../jobs/job-file/read-job.js';
 import type { ModelFile } from '../../../../jobs/model/model-file.js';
@@ -19,6 +19,7 @@ import { predict } from '../../../../jobs/predict/predict.js';
 import type { StoredNetwork } from '../../../../jobs/prepare/stored-network.js';
 import { runJob } from '../../../../jobs/run-job.js';
 import { writeRun } from '../../../../jobs/runs/write-run.js';
+import { countingBackend } from '../../../support/counting-backend.js';
 import { JobFolder } from '../../../support/job-folder.js';
 
 const FILES = ['functional.json', 'functional-1.bin', 'functional-2.bin'];
@@ -147,6 +148,40 @@ describe('a model behind a pretrained network', () => {
     for (const path of [kept, moved]) {
       const refused = /expected its network with SHA-256 .*, got another or none; bring/;
       await assert.rejects(score(path, 'prediction'), refused);
+    }
+  });
+
+  it('is searched by rungs of epochs: each layer once, survivors as with all at once', async () => {
+    const searched = async (search: object) => {
+      const duckdb = createDuckDbEngine();
+      const counted = await countingBackend({ frames: duckdb });
+      const own = new Session({ local: counted.backend });
+      const job = {
+        ...{ kind: 'search', data: { path: 'images.csv', target: 'y' }, cv: { folds: 2 } },
+        prepare: [{ step: 'network', path: resolve(at(FILES[0]!)), image: [9, 8, 3] }],
+        model: { type: 'mlp-regressor', hidden_layer_sizes: 4, max_iter: 8 },
+        search: { ...search, grid: { network: ['relu', 'sum'], alpha: [0, 0.1] } },
+      };
+      const parsed = parseJob(folder.file('job.yaml'), stringify(job));
+      const open = { engine: 'local', session: own, duckdb, frames: duckdb } as const;
+      const { search: found } = await runJob(parsed, { engine: 'local', open });
+      await own.close();
+      const rows = found.trials.map(({ params, budget, splitScores }) => {
+        const name = `${params.network} ${params.alpha}`;
+        return [name, budget?.iterations ?? 8, splitScores.r2!] as const;
+      });
+      return { convolutions: counted.convolutions, rows };
+    };
+    const all = await searched({ type: 'grid' });
+    const whole = new Map(all.rows.map(([name, , scores]) => [name, scores]));
+    assert.deepEqual([whole.size, all.convolutions > 0], [4, true]);
+    for (const type of ['halving', 'hyperband']) {
+      const search = { type, resource: 'iterations', factor: 2, min_resources: 2 };
+      const { convolutions, rows } = await searched(search);
+      assert.equal(convolutions, all.convolutions, type);
+      const last = rows.filter(([, iterations]) => iterations === 8);
+      assert.ok(last.length > 0 && last.length < rows.length, `${type}: ${rows}`);
+      for (const [name, , scores] of last) assert.deepEqual(scores, whole.get(name), name);
     }
   });
 });

@@ -5,7 +5,6 @@
 import assert from 'node:assert/strict';
 import { basename, join, resolve } from 'node:path';
 import { stringify } from 'yaml';
-import type { Backend } from '../../../../driver/backend/backend.js';
 import {
   ConfigError,
   fill,
@@ -16,7 +15,6 @@ import {
   Session,
   type UnsupportedError,
 } from '../../../../driver/index.js';
-import type { Expr } from '../../../../driver/ir/expr.js';
 import { createCpuBackend } from '../../../../gpu-executor/cpu/index.js';
 import { logistic } from '../../../../jobs/estimators/logistic.js';
 import { parseJob } from '../../../../jobs/job-file/read-job.js';
@@ -24,39 +22,13 @@ import { readNetwork } from '../../../../jobs/networks/network.js';
 import { parsePipeline } from '../../../../jobs/pipeline/read-pipeline.js';
 import { gridSearch } from '../../../../jobs/search/grid-search.js';
 import type { SearchResult } from '../../../../jobs/search/result.js';
+import { countingBackend } from '../../../support/counting-backend.js';
 
 const path = join('test/fixtures/networks', 'functional.json');
 const CUTS = ['relu', 'sum', 'both'];
 const ROWS = 12;
 const image = [9, 8, 3] as const;
 const step = { step: 'network', path, image, scale: 0.5, offset: 0.25 };
-
-/** Counts convolutions, whichever way they run. */
-async function counting(): Promise<{ readonly backend: Backend; convolutions: number }> {
-  const inner: Backend = await createCpuBackend();
-  const count = (expr: Expr): void => {
-    if (expr.op.name === 'conv2d') counted.convolutions++;
-  };
-  const own: Pick<Backend, 'runSync' | 'run'> = {
-    runSync: (expr, inputs) => {
-      const made = inner.runSync?.(expr, inputs);
-      if (made !== undefined) count(expr);
-      return made;
-    },
-    run: (segment, context) => {
-      for (const node of segment.nodes) count(node);
-      return inner.run(segment, context);
-    },
-  };
-  const backend = new Proxy(inner, {
-    get: (_, key) => {
-      const value = key in own ? own[key as 'run'] : inner[key as keyof Backend];
-      return typeof value === 'function' ? (value as () => unknown).bind(inner) : value;
-    },
-  });
-  const counted = { convolutions: 0, backend };
-  return counted;
-}
 
 function dataIn(session: Session): { readonly X: Matrix; readonly y: Matrix } {
   const cells = Float64Array.from({ length: ROWS * 216 }, (_, i) => Math.sin(1 + i * i + (i % 5)));
@@ -111,7 +83,7 @@ describe('a pretrained network as a step', () => {
     ['full', ONCE, 0],
   ] as readonly (readonly [ReuseSetting, number | undefined, number | undefined])[]) {
     it(`${reuse}: scores its values, ${first === undefined ? 'computed again' : 'each layer once'}`, async () => {
-      const counted = await counting();
+      const counted = await countingBackend();
       const own = new Session({ local: counted.backend, reuse });
       const ownData = dataIn(own);
       const work = async (C: readonly number[]): Promise<number> => {
