@@ -37,14 +37,14 @@ export const flights: Bench = {
         checkAnswers(engine, answers.at(-1)!, 'the first run', answers[0]!, 1e-9);
       }
     }
-    recorder.medianFigure('flights.local.s', 'local', { atMost: 20 });
+    recorder.medianFigure('flights.local.s', 'local', { atMost: 2.5 });
     recorder.figure(
       'flights.local.peak_rss_mib',
       recorder.summary('local.peak_mib').max,
       { atMost: 2048 },
       ['local.peak_mib'],
     );
-    recorder.medianFigure('flights.spark.s', 'spark', { atMost: 60 });
+    recorder.medianFigure('flights.spark.s', 'spark', { atMost: 9 });
     recorder.figure(
       'flights.spark.peak_rss_mib',
       recorder.summary('spark.peak_mib').max,
