@@ -41,6 +41,7 @@ export const softmax = defineOp({
     { name: 'one run', inputs: [sample(7, 4)], attrs: { width: 4 } },
     { name: 'two runs', inputs: [sample(5, 6)], attrs: { width: 3 } },
     { name: 'runs of one', inputs: [sample(3, 2)], attrs: { width: 1 } },
+    { name: 'many runs', inputs: [sample(131, 7)], attrs: { width: 7 } },
     { name: '1x1', inputs: [sample(1, 1)], attrs: { width: 1 } },
     {
       name: 'far from 0, NaN and infinities',
@@ -52,29 +53,16 @@ export const softmax = defineOp({
   ],
 });
 
-/** Of each run of `width` cells. @param exp of all cells, in place */
-export function softmaxInto(
-  out: Cells,
-  z: Cells,
-  width: number,
-  exp: (cells: Cells) => void = expOfAll,
-): void {
+/** Of each run of `width` cells. */
+export function softmaxInto(out: Cells, z: Cells, width: number): void {
   for (let from = 0; from < z.length; from += width) {
     const end = from + width;
     let greatest = z[from]!;
     for (let at = from + 1; at < end; at++) if (z[at]! > greatest) greatest = z[at]!;
-    for (let at = from; at < end; at++) out[at] = z[at]! - greatest;
-  }
-  exp(out);
-  for (let from = 0; from < z.length; from += width) {
-    const end = from + width;
     let sum = 0;
+    for (let at = from; at < end; at++) out[at] = Math.exp(z[at]! - greatest);
     for (let at = from; at < end; at++) sum += out[at]!;
     const factor = 1 / sum;
     for (let at = from; at < end; at++) out[at]! *= factor;
   }
-}
-
-function expOfAll(cells: Cells): void {
-  for (let at = 0; at < cells.length; at++) cells[at] = Math.exp(cells[at]!);
 }

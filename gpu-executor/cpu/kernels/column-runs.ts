@@ -1,7 +1,6 @@
 /** What works on runs of columns of a row, of many models side by side, row by row. */
-import type { DType } from '../../../driver/ir/dtype.js';
 import type { OpDef } from '../../../driver/ir/op-def.js';
-import { type Cells, dense, dtypeOf, type Float64Matrix } from '../../../driver/ir/value.js';
+import { type Cells, dense, type Float64Matrix } from '../../../driver/ir/value.js';
 import { type ColumnFold, runsOf } from '../../../driver/operators/aggregate.js';
 import {
   foldCols,
@@ -12,12 +11,11 @@ import {
   rowSumSqs,
   rowSums,
 } from '../../../driver/operators/aggregates.js';
-import { exp } from '../../../driver/operators/cells.js';
 import { nonnegative, nonnegativeInto } from '../../../driver/operators/nonnegative.js';
 import { softmax, softmaxInto } from '../../../driver/operators/softmax.js';
-import { type CellLoop, fitsTiles } from '../simd/tiles.js';
+import { fitsSoftmax, softmaxOnLanes } from '../simd/softmax-lanes.js';
+import { fitsTiles } from '../simd/tiles.js';
 import { aggregateKernels } from './aggregates.js';
-import { laneLoop } from './elementwise.js';
 import type { Kernel } from './kernel.js';
 import { widened } from './widened.js';
 
@@ -43,18 +41,13 @@ const foldColsKernel: Kernel<Cells> = {
   },
 };
 
-const expLoops = new Map<DType, CellLoop>();
-
-function expOnLanes(cells: Cells): void {
-  laneLoop(exp, dtypeOf(cells), expLoops)(cells, 1, cells.length, [cells]);
-}
-
 const softmaxKernel: Kernel<Cells> = {
   op: softmax,
   run: ({ inputs: [z], attrs, out }, context) => {
     const cells = context.allocate(out.rows * out.cols, out.dtype);
-    const onLanes = fitsTiles(1, cells.length) ? expOnLanes : undefined;
-    softmaxInto(cells, z!.data, attrs.width as number, onLanes);
+    const width = attrs.width as number;
+    const isOnLanes = fitsTiles(1, cells.length) && fitsSoftmax(width);
+    (isOnLanes ? softmaxOnLanes : softmaxInto)(cells, z!.data, width);
     return dense(out.rows, out.cols, cells);
   },
 };

@@ -42,7 +42,7 @@ export function elementwiseKernel(op: OpDef): Kernel<Cells> {
 }
 
 /** Of an operator of one operand. @param loops those that are known, by dtype */
-export function laneLoop(op: OpDef, dtype: DType, loops: Map<DType, CellLoop>): CellLoop {
+function laneLoop(op: OpDef, dtype: DType, loops: Map<DType, CellLoop>): CellLoop {
   let loop = loops.get(dtype);
   if (loop === undefined) {
     const steps = [{ form: cellForm(op)!, inputs: [0] }];

@@ -113,13 +113,22 @@ export class Lanes implements CellArithmetic<number, number> {
   /** The program in float64 over the float32 lanes, its results rounded. */
   widened(program: CellProgram, operands: readonly number[]): number {
     const wide = new Lanes(this.#code, true, this.#constants);
-    const half = (take: (a: number) => number): number => {
-      const [a, b = a, c = a] = operands.map(take) as [number, number?, number?];
-      return this.#one(simd.demote, program(wide, a, b!, c!));
+    const pairs = operands.map((a) => this.promoted(a));
+    const half = (which: 0 | 1): number => {
+      const [a, b = a, c = a] = pairs.map((pair) => pair[which]) as [number, number?, number?];
+      return program(wide, a, b!, c!);
     };
-    const low = half((a) => this.#one(simd.promoteLow, a));
-    const high = half((a) => this.#one(simd.promoteLow, this.#halves(a, a, 8)));
-    return this.#halves(low, high, 0);
+    return this.demoted([half(0), half(1)]);
+  }
+
+  /** Float32 lanes as two pairs of float64. */
+  promoted(a: number): readonly [low: number, high: number] {
+    return [this.#one(simd.promoteLow, a), this.#one(simd.promoteLow, this.#halves(a, a, 8))];
+  }
+
+  /** Two pairs of float64, rounded to float32 lanes. */
+  demoted([low, high]: readonly [low: number, high: number]): number {
+    return this.#halves(this.#one(simd.demote, low), this.#one(simd.demote, high), 0);
   }
 
   /** Eight bytes of each, from that byte on. */

@@ -65,6 +65,8 @@ export const simd = {
   andNot: 0x4f,
   or: 0x50,
   bitselect: 0x52,
+  load32Lane: 0x56,
+  load64Lane: 0x57,
   store32Lane: 0x5a,
   store64Lane: 0x5b,
   demote: 0x5e,
