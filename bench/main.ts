@@ -4,6 +4,7 @@
  * target is reported, not an error), 1 when one did not or a run failed, 2 for wrong usage.
  */
 import { parseArgs } from 'node:util';
+import { setFlagsFromString } from 'node:v8';
 import { RepriseError } from '../driver/errors.js';
 import { benches } from './benches.js';
 import { type BenchOptions, Recorder } from './harness.js';
@@ -20,6 +21,8 @@ ${benches.map((bench) => `  ${bench.name.padEnd(14)} ${bench.summary}`).join('\n
 
 /** What is measured is what is computed: benches of the store say which. */
 process.env.REPRISE_STORE = 'off';
+// As the command line has it: see `jobs/cli/main.ts`.
+setFlagsFromString('--interrupt-budget=400000');
 
 async function main(): Promise<number> {
   const { values, positionals } = parseArgs({

@@ -116,7 +116,7 @@ export const networkStep: Bench = {
           run: async () => ({ seconds: (await trained(network, 1, LONG * epochs)).seconds }),
         };
         // The stack of ten convolutional networks has no rival and would take most of the time.
-        const run = network === mlp ? [...sides, long] : sides.filter((_, i) => i !== 1);
+        const run = [...sides.filter((_, i) => network === mlp || i !== 1), long];
         await alternate(recorder, run, { rounds: quick ? 2 : 7, tolerance: 1e-3 });
         report(recorder, network, epochs);
       }
@@ -136,10 +136,12 @@ function report(recorder: Recorder, { kind, rows, batchRows }: Network, epochs: 
   const [best] = rivals.sort((a, b) => median(a) - median(b));
   recorder.figure(`${kind}_best_ms`, (median(best!) * 1000) / steps, undefined, [best!]);
   recorder.ratio(`${kind}_one_by_best`, one, best!, { atMost: 1.5 });
-  if (kind !== 'mlp') return;
   const long = `${kind} long`;
   const further = (median(long) - median(one)) / (LONG - 1);
   recorder.figure(`${kind}_further_step_ms`, (further * 1000) / steps, undefined, [long, one]);
+  const from = [long, one, best!];
+  recorder.figure(`${kind}_further_by_best`, further / median(best!), { atMost: 1.5 }, from);
+  if (kind !== 'mlp') return;
   // Times of ten by one.
   recorder.ratio('mlp_ten_by_one', 'mlp ten', one, { atMost: MODELS });
 }
