@@ -10,7 +10,13 @@ import { frameLeaf, sourceOf } from '../frame/frame-leaf.js';
 import { cutFiles, partFiles, subSource } from '../frame/parts.js';
 import { denseBytes, type Expr, type NodeMaker } from '../ir/expr.js';
 import type { FrameFile, FrameSource } from '../ir/frame-engine.js';
-import { mergeResults, type PartOperands, type RowsAlone, type RowsPart } from '../ir/op-def.js';
+import {
+  mergeResults,
+  type PartOperands,
+  type RowsAlone,
+  type RowsPart,
+  rowOperandsOf,
+} from '../ir/op-def.js';
 import { ops } from '../operators/index.js';
 import { summedRows } from './plan-rules/merge-parts.js';
 
@@ -63,7 +69,7 @@ export class FileParts {
     if (!expr.readsFiles || !expr.isDeterministic || readsWhole(expr)) return undefined;
     const isSum = summedRows(expr) !== undefined;
     if (!isSum && (!isComputedByRows(expr) || denseBytes(expr) > RESULT_BYTES)) return undefined;
-    const frame = this.#common(rowOperands(expr), 0);
+    const frame = this.#common(rowOperandsOf(expr), 0);
     const source = dividedSource(frame);
     if (frame === undefined || source === undefined) return undefined;
     const groups = partFiles(source.files, isSum ? denseBytes(expr) : 0, RESULT_BYTES);
@@ -83,7 +89,7 @@ export class FileParts {
   /** The node from its parts, each with its own columns and values; undefined if not known. */
   split(expr: Expr): Expr | undefined {
     const known: KnownParts = new Map();
-    for (const input of rowOperands(expr)) {
+    for (const input of rowOperandsOf(expr)) {
       const parts = input.op.parts?.(input);
       if (parts !== undefined) known.set(input, parts);
     }
@@ -94,7 +100,7 @@ export class FileParts {
   #divide(expr: Expr, known: KnownParts, isClosed: boolean): Expr | undefined {
     const [cut] = known.values();
     if (cut === undefined || cut.length < 2) return undefined;
-    const operands = rowOperands(expr);
+    const operands = rowOperandsOf(expr);
     const frame = this.#common(operands, 0);
     const source = frame && sourceOf(frame);
     if (frame === undefined || source === undefined) return undefined;
@@ -156,7 +162,7 @@ export class FileParts {
     let frame: Expr | undefined;
     if (expr.op.source === 'scan') frame = expr.inputs[0];
     else if (kind === 'map' && !readsWhole(expr)) {
-      frame = this.#common(rowOperands(expr), depth + 1);
+      frame = this.#common(rowOperandsOf(expr), depth + 1);
     }
     this.#frames.set(expr, frame ?? null);
     return frame;
@@ -204,11 +210,6 @@ export class FileParts {
     const inputs = source.inputs.length === 0 ? [] : [leaf];
     return { expr: this.#maker.intern(source.op, inputs, alone.attrs), places: alone.places };
   }
-}
-
-function rowOperands(expr: Expr): readonly Expr[] {
-  const rule = expr.op.rowRule(expr.inputs, expr.attrs);
-  return expr.inputs.filter((_, i) => rule.blocked[i]);
 }
 
 /** Whether an operand that is not taken by rows is computed from files. */

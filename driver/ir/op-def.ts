@@ -231,6 +231,12 @@ export function operandsByRows(
   return rule.blocked;
 }
 
+/** Operands that a node takes by row blocks. */
+export function rowOperandsOf({ op, inputs, attrs }: Expr): readonly Expr[] {
+  const { blocked } = op.rowRule(inputs, attrs);
+  return inputs.filter((_, i) => blocked[i]);
+}
+
 export type OpSpec = Pick<OpDef, 'name' | 'infer' | 'reference'> &
   Partial<Omit<OpDef, 'id' | 'arity'>> & {
     readonly arity: number | { readonly min: number; readonly max: number };

@@ -7,6 +7,7 @@
 import type { Segment } from '../../../driver/backend/backend.js';
 import { evaluateByReference } from '../../../driver/backend/reference-backend.js';
 import { denseBytes, type Expr } from '../../../driver/ir/expr.js';
+import { rowOperandsOf } from '../../../driver/ir/op-def.js';
 import {
   type Cells,
   cellsOf,
@@ -27,7 +28,7 @@ import {
   HostRows,
   type RowFeed,
 } from './row-feed.js';
-import { rowOperandsOf, type StreamLimits } from './stream-plan.js';
+import type { StreamLimits } from './stream-plan.js';
 
 /** Rows of the widest operand in a block: copies of that size run at full speed. @units bytes */
 const BLOCK_BYTES = 32 * 1024 * 1024;

@@ -6,6 +6,7 @@
  */
 import type { Segment } from '../../../driver/backend/backend.js';
 import { denseBytes, type Expr } from '../../../driver/ir/expr.js';
+import { rowOperandsOf } from '../../../driver/ir/op-def.js';
 import { compressedValue } from '../compressed.js';
 
 export interface StreamLimits {
@@ -45,12 +46,6 @@ export function streamedNodes(segment: Segment, limits: StreamLimits): StreamedN
     (kindOf(expr) === 'map' ? maps : sinks).add(expr);
   }
   return maps.size + sinks.size > 0 ? { maps, sinks } : undefined;
-}
-
-/** Operands that a node takes by rows. */
-export function rowOperandsOf(expr: Expr): readonly Expr[] {
-  const rule = expr.op.rowRule(expr.inputs, expr.attrs);
-  return expr.inputs.filter((_, i) => rule.blocked[i]);
 }
 
 function readWhole(expr: Expr): readonly Expr[] {

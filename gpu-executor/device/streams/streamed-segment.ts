@@ -7,10 +7,11 @@
 import type { Segment, SegmentEnd, SegmentResult } from '../../../driver/backend/backend.js';
 import { InternalError } from '../../../driver/errors.js';
 import type { Expr } from '../../../driver/ir/expr.js';
+import { rowOperandsOf } from '../../../driver/ir/op-def.js';
 import type { Handle, Value } from '../../../driver/ir/value.js';
 import { failReaders } from '../device-values.js';
 import type { PassNodes } from './block-program.js';
-import { rowOperandsOf, type StreamedNodes } from './stream-plan.js';
+import type { StreamedNodes } from './stream-plan.js';
 
 export interface SegmentParts {
   /** Nodes whose operands all have values, whole. */
