@@ -22,7 +22,7 @@ import {
   stackedSystems,
   stackSolve,
 } from '../../../driver/operators/stack-systems.js';
-import type { GemmArgs } from '../native/blas.js';
+import { eachOnPool, type GemmArgs } from '../native/blas.js';
 import type { Kernel, KernelCall, KernelContext } from './kernel.js';
 import { RowSumReducer } from './products.js';
 import { choleskyKernel, solveKernel } from './systems.js';
@@ -106,12 +106,7 @@ async function eachModel(
     }
     return;
   }
-  let next = 0;
-  const lane = async (): Promise<void> => {
-    while (next < models) await work(next++, true);
-  };
-  // One more than compute at a time: it prepares the next.
-  await Promise.all(Array.from({ length: blas.lanes + 1 }, lane));
+  await eachOnPool(models, blas.lanes, (k) => work(k, true));
 }
 
 /** The operands of one model, its part of the result, and the kernel for it. */

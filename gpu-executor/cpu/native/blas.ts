@@ -101,6 +101,22 @@ export interface Blas {
   eigenAsync(...args: EigenArgs): Promise<Float64Array>;
 }
 
+/**
+ * Calls `work` for 0 to count - 1, one more at a time than the thread pool has lanes: it prepares
+ * the next.
+ */
+export async function eachOnPool(
+  count: number,
+  lanes: number,
+  work: (k: number) => void | Promise<void>,
+): Promise<void> {
+  let next = 0;
+  const lane = async (): Promise<void> => {
+    while (next < count) await work(next++);
+  };
+  await Promise.all(Array.from({ length: lanes + 1 }, lane));
+}
+
 /** The routines a reducer runs by blocks in either mode; a synchronous run sees no promise. */
 export interface Routines {
   readonly gemm: (...args: GemmArgs) => void | Promise<void>;

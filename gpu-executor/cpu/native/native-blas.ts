@@ -13,14 +13,15 @@ import {
   trans,
   upper,
 } from './bindings.js';
-import type {
-  Blas,
-  CholeskyArgs,
-  EigenArgs,
-  GemmArgs,
-  GemvArgs,
-  SolveArgs,
-  SyrkArgs,
+import {
+  type Blas,
+  type CholeskyArgs,
+  type EigenArgs,
+  eachOnPool,
+  type GemmArgs,
+  type GemvArgs,
+  type SolveArgs,
+  type SyrkArgs,
 } from './blas.js';
 import type { ProductHelpers } from './product-helpers.js';
 
@@ -61,13 +62,8 @@ export class NativeRoutines implements Blas {
     this.#helpers.run(routine, calls.map(gemm), isWide, this.lanes);
   }
 
-  async gemmsAsync(calls: readonly GemmArgs[]): Promise<void> {
-    let next = 0;
-    const lane = async (): Promise<void> => {
-      while (next < calls.length) await this.gemmAsync(...calls[next++]!);
-    };
-    // One more than compute at a time: it prepares the next.
-    await Promise.all(Array.from({ length: this.lanes + 1 }, lane));
+  gemmsAsync(calls: readonly GemmArgs[]): Promise<void> {
+    return eachOnPool(calls.length, this.lanes, (k) => this.gemmAsync(...calls[k]!));
   }
 
   syrk(...args: SyrkArgs): void {
