@@ -116,9 +116,8 @@ function softmaxModule(dtype: DType): Uint8Array<ArrayBuffer> {
         const scaled = halves(cell).map((half, h) => wide.mul(half, factors[h]!));
         store(isWide ? scaled[0]! : lanes.demoted(scaled as [number, number]));
       });
-      const next = runs.length;
       for (const run of runs) {
-        for (let lane = 0; lane < next; lane++) code.get(run, runBytes).do(op.i32Add).set(run);
+        code.get(run, runBytes).int(runs.length).do(op.i32Mul, op.i32Add).set(run);
       }
       code.get(groups).int(1).do(op.i32Sub).set(groups);
     },
