@@ -77,22 +77,23 @@ interface Scenario {
   readonly decay: number;
 }
 
+const OF_IMAGES = {
+  columns: 60,
+  training: { loss: 'classes', optimiser: sgd({ momentum: 0.9, nesterov: true }) },
+  rate: 0.05,
+  decay: 1,
+} as const;
+
 const scenarios: Readonly<Record<Name, Scenario>> = {
   images: {
+    ...OF_IMAGES,
     network: listedNetwork(LAYERS, INPUT, 60, 3),
-    columns: 60,
     sizes: [[19, 3], [13, 4], [9, 5], [6, 3]], // biome-ignore format: a list
-    training: { loss: 'classes', optimiser: sgd({ momentum: 0.9, nesterov: true }) },
-    rate: 0.05,
-    decay: 1,
   },
   norms: {
+    ...OF_IMAGES,
     network: listedNetwork(NORMED, INPUT, 60, 3),
-    columns: 60,
     sizes: [[10, 4], [9, 6], [37, 5], [6, 3]], // biome-ignore format: a list
-    training: { loss: 'classes', optimiser: sgd({ momentum: 0.9, nesterov: true }) },
-    rate: 0.05,
-    decay: 1,
   },
   again: {
     network: perceptron(4, [5, 2, 5], 'tanh', 4),
