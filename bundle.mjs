@@ -18,7 +18,9 @@ await Promise.all([
     ...common,
     entryPoints: [
       ...['jobs/cli/command', 'jobs/cli/watchdog'],
-      ...['gpu-executor/cpu/rows/row-worker', 'gpu-executor/cpu/native/product-worker'],
+      ...['rows/row-worker', 'rows/reducer-worker', 'native/product-worker'].map(
+        (entry) => `gpu-executor/cpu/${entry}`,
+      ),
     ].map((entry) => `${root}dist/${entry}.js`),
     entryNames: '[name]',
     outdir: made,

@@ -21,6 +21,7 @@ import type { Blas } from './native/blas.js';
 import { type BlasOptions, loadBlas } from './native/load-blas.js';
 import { KernelChoice, type ProviderSetting, providerSetting } from './providers/kernel-choice.js';
 import { ResultMemory } from './result-memory.js';
+import { ReducerThread } from './rows/reducer-thread.js';
 import { RowThreads } from './rows/row-threads.js';
 import { runSegment } from './segment.js';
 import { isScanned, type StreamContext } from './stream.js';
@@ -56,11 +57,12 @@ export async function createCpuBackend(options: CpuBackendOptions = {}): Promise
   const chains = new CellChainKernels(options.chainCompileSeconds);
   const { blas: library, helperFlops } = options;
   const rows = new RowThreads(blas, library === undefined ? {} : { blas: library }, helperFlops);
+  const reducers = new ReducerThread(blas, helperFlops);
   const setting = providerSetting(options.tensorflow);
   const choice = new KernelChoice(blas, setting, options.costs);
   if (setting === 'always') await choice.prepare();
   const frames = options.frames ?? (await import('./duckdb/index.js')).createDuckDbEngine();
-  return new CpuBackend(blas, frames, chains, rows, choice);
+  return new CpuBackend(blas, frames, chains, rows, reducers, choice);
 }
 
 export class CpuBackend implements Backend {
@@ -75,16 +77,19 @@ export class CpuBackend implements Backend {
   readonly #kernels: KernelContext;
   readonly #chains: CellChainKernels;
   readonly #rows: RowThreads;
+  readonly #reducers: ReducerThread;
 
   constructor(
     blas: Blas,
     frames: FrameEngine & FrameReader,
     chains: CellChainKernels,
     rows: RowThreads,
+    reducers: ReducerThread,
     choice: KernelChoice,
   ) {
     this.#chains = chains;
     this.#rows = rows;
+    this.#reducers = reducers;
     this.blas = blas;
     this.frames = frames;
     this.choice = choice;
@@ -161,11 +166,14 @@ export class CpuBackend implements Backend {
   };
 
   #streamContext(context: RunContext): StreamContext {
-    return { ...context, kernels: this.#kernels, frames: this.frames, rows: this.#rows };
+    const { frames } = this;
+    const [kernels, rows, reducers] = [this.#kernels, this.#rows, this.#reducers];
+    return { ...context, kernels, frames, rows, reducers };
   }
 
   async close(): Promise<void> {
     this.#rows.close();
+    this.#reducers.close();
     const { close } = this.frames as { close?: () => unknown };
     await close?.call(this.frames);
   }

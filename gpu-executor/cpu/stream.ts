@@ -27,6 +27,7 @@ import {
   type Reducer,
 } from './kernels/kernel.js';
 import { PartReducer } from './part-reducer.js';
+import type { ReducerThread } from './rows/reducer-thread.js';
 import type { RowThreads } from './rows/row-threads.js';
 import { areReadCoded, type StreamPass, widthOf } from './stream-pass.js';
 
@@ -42,6 +43,7 @@ export interface StreamContext extends RunContext {
   readonly kernels: KernelContext;
   readonly frames: FrameReader;
   readonly rows: RowThreads;
+  readonly reducers: ReducerThread;
 }
 
 /**
@@ -201,16 +203,22 @@ class Stream {
   }
 
   #reducer(expr: Expr): Reducer<Cells> {
-    const make = kernelOf.get(expr.op.name)?.reducer;
+    const kernel = kernelOf.get(expr.op.name);
+    const make = kernel?.reducer;
     if (make === undefined) {
       throw new InternalError(`stream: expected a reducing kernel, got ${expr.op.name}`);
     }
-    const flops = expr.op.flops(expr.inputs, expr.attrs, expr);
+    const { op, inputs, attrs, rows, cols } = expr;
+    const flops = op.flops(inputs, attrs, expr);
     const parallel = flops >= PARALLEL_FLOPS;
-    return make(
-      { inputs: expr.inputs, attrs: expr.attrs, out: expr, parallel },
-      { blas: this.#context.kernels.blas, allocate: allocateFresh },
-    );
+    const { kernels, reducers } = this.#context;
+    const makeHere = (): Reducer<Cells> =>
+      make({ inputs, attrs, out: expr, parallel }, { blas: kernels.blas, allocate: allocateFresh });
+    const coded = inputs.filter((input) => this.#coded.has(input));
+    if (coded.length === 0 || !kernel?.coded?.isLong) return makeHere();
+    const width = coded.reduce((sum, input) => sum + codedWidth(input), 0);
+    const made = { op: op.name, attrs, out: { rows, cols } };
+    return reducers.reducer(made, this.#pass.rows * width * width, makeHere);
   }
 
   /** Begins to read. */

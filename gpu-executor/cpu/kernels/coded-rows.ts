@@ -124,6 +124,8 @@ export interface CodedReader {
   readonly numbers?: number;
   /** Which operand may be coded rows. Default: any. */
   readonly operand?: number;
+  /** It takes as long as reading the rows: of many, it runs beside that (`beside.ts`). */
+  readonly isLong?: true;
 }
 
 /** Bytes of the whole rows of an `encode` node, where they are kept as coded rows. */

@@ -351,6 +351,6 @@ function onesOf(length: number): Float64Array {
 
 export const groupGramKernel: Kernel = {
   op: groupGram,
-  coded: { from: CODED_MOMENTS, most: CODED_FEATURES, numbers: MAX_NUMBERS },
+  coded: { from: CODED_MOMENTS, most: CODED_FEATURES, numbers: MAX_NUMBERS, isLong: true },
   reducer: (call, context) => new GramReducer(call, context),
 };

@@ -6,16 +6,15 @@
  * operand after the pass has ended.
  */
 import { Worker } from 'node:worker_threads';
-import { CsrMatrix } from '../../../driver/ir/csr.js';
-import type { Cells, DenseMatrix } from '../../../driver/ir/value.js';
+import type { DenseMatrix } from '../../../driver/ir/value.js';
 import { forgetOldest } from '../../../driver/support/forget-oldest.js';
-import { CodedRows } from '../kernels/coded-rows.js';
 import type { Blas } from '../native/blas.js';
 import type { BlasOptions } from '../native/load-blas.js';
 import type { KernelProvider } from '../providers/provider.js';
 import { type ChunkReport, ChunkResults } from './chunk-results.js';
-import type { Form, RowProgram } from './row-program.js';
+import type { RowProgram } from './row-program.js';
 import { RowRunner } from './row-runner.js';
+import { type SentMatrix, sentMatrix } from './sent-matrix.js';
 
 /** Work after which helpers are started: that of a tenth of a second. @units flops */
 const START_FLOPS = 2e9;
@@ -27,32 +26,6 @@ const SENT_BYTES = 4096;
 export const KEPT_PROGRAMS = 128;
 /** Longest work between two turns of the event loop. @units ms */
 const TURN_MS = 10;
-
-/** A matrix as another thread finds it. */
-export type SentMatrix = Form &
-  (
-    | { readonly cells: Cells }
-    | { readonly address: bigint }
-    | { readonly coded: SentCodedRows }
-    | { readonly csr: SentCsr }
-  );
-
-/** Compressed rows as another thread finds them, with how many cells of their arrays to read. */
-export interface SentCsr {
-  readonly rowStarts: bigint;
-  readonly columns: bigint;
-  readonly values: bigint;
-  readonly count: number;
-}
-
-/** Coded rows as another thread finds them. */
-export interface SentCodedRows {
-  readonly numbers: readonly { readonly column: number; readonly address: bigint }[];
-  readonly codes: bigint;
-  readonly indicators: number;
-}
-
-type Address3 = [bigint, bigint, bigint];
 
 export interface RowTask {
   readonly id: number;
@@ -183,36 +156,10 @@ export class RowThreads {
   #send(task: ChunkResults, operands: readonly DenseMatrix[], kept: readonly DenseMatrix[]): void {
     const { id, next } = task;
     const addressOf = this.#blas.addressOf!;
-    const sent = (value: DenseMatrix, isRead: boolean): SentMatrix => {
-      const { rows, cols, dtype } = value;
-      if (value instanceof CodedRows) {
-        const { codes, indicators } = value;
-        const numbers = value.numbers.map(({ column, cells }) => ({
-          column,
-          address: addressOf(cells),
-        }));
-        return { rows, cols, dtype, coded: { numbers, codes: addressOf(codes), indicators } };
-      }
-      if (value instanceof CsrMatrix) {
-        const { rowStarts, columns, values } = value;
-        const [starts, places, cells] = [rowStarts, columns, values].map(addressOf) as Address3;
-        const count = rowStarts[rows]!;
-        return {
-          rows,
-          cols,
-          dtype,
-          csr: { rowStarts: starts, columns: places, values: cells, count },
-        };
-      }
-      const { data } = value;
-      const isCopied = isRead && data.byteLength <= SENT_BYTES;
-      const cells = isCopied ? { cells: data.slice() } : { address: addressOf(data) };
-      return { rows, cols, dtype, ...cells };
-    };
     const message: RowTask = {
       ...{ id, next, ...this.#asSent(task.program) },
-      operands: operands.map((one) => sent(one, true)),
-      kept: kept.map((one) => sent(one, false)),
+      operands: operands.map((one) => sentMatrix(one, addressOf, SENT_BYTES)),
+      kept: kept.map((one) => sentMatrix(one, addressOf)),
     };
     this.#tasks.set(id, task);
     for (const helper of this.#helpers) {

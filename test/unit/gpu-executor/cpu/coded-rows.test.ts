@@ -8,10 +8,12 @@ import {
   encodedWidth,
 } from '../../../../driver/operators/encode-block.js';
 import { ops } from '../../../../driver/operators/index.js';
+import { besideKernels } from '../../../../gpu-executor/cpu/kernels/beside.js';
 import { type CodedRows, codeRows } from '../../../../gpu-executor/cpu/kernels/coded-rows.js';
 import { kernelOf } from '../../../../gpu-executor/cpu/kernels/index.js';
 import { type Allocate, allocateBy } from '../../../../gpu-executor/cpu/kernels/kernel.js';
 import { loadBlas } from '../../../../gpu-executor/cpu/native/load-blas.js';
+import { ReducerThread } from '../../../../gpu-executor/cpu/rows/reducer-thread.js';
 import { assertClose } from '../../../support/close.js';
 import { groupColumn, uniform } from '../../../support/cpu-segments.js';
 
@@ -39,6 +41,10 @@ const columns = [number(1e3), number(1e3), code(7), code(11), number(0.9), code(
   Float64Array.from({ length: ROWS }, (_, i) => of(i)),
 );
 const chunk = { rows: ROWS, columns };
+const library = loadBlas({ threads: 2 });
+/** Rows are handed to another thread by its FFI. */
+const isNative = library.kind === 'native';
+const thread = new ReducerThread(library, 0);
 const allocate: Allocate = allocateBy((cells, dtype) => cellsOf(dtype, cells));
 
 function coded(): CodedRows {
@@ -53,6 +59,8 @@ function encoded(): Float64Matrix {
 }
 
 describe('coded rows', () => {
+  after(() => thread.close());
+
   it('are the encoded rows when their cells are asked for', () => {
     const rows = coded();
     assert.deepEqual([rows.rows, rows.cols], [ROWS, encodedWidth(features)]);
@@ -83,12 +91,55 @@ describe('coded rows', () => {
           parallel: false,
         } as const;
         const kernel = kernelOf.get('groupGram')!;
-        const reducer = kernel.reducer!(call, { blas: loadBlas({ blas: 'none' }), allocate });
+        const blas = loadBlas({ blas: 'none' });
+        const reducer = kernel.reducer!(call, { blas, allocate });
         const rows = coded();
         await reducer.add([g, rows, ...others], { rowOffset: 0, rows: ROWS });
         assertClose(await reducer.result(), expected, 1e-12, 'groupGram');
         assert.equal(rows.isDense, false, 'the cells were not made');
+        const make = () => kernel.reducer!(call, { blas, allocate });
+        const there = thread.reducer({ op: 'groupGram', attrs, out: shape }, 1, make);
+        const here = make();
+        const took = thread.taken;
+        for (const reducer of [there, here]) {
+          for (const rowOffset of [0, ROWS]) {
+            await reducer.add([g, rows, ...others], { rowOffset, rows: ROWS });
+          }
+        }
+        assert.deepEqual(await there.result(), await here.result());
+        assert.equal(thread.taken, took + (isNative ? 2 : 0));
       });
     }
   }
+
+  it('go to the thread only with kernels for them, and their sums end with it', async function () {
+    if (!isNative) this.skip();
+    const long = [...kernelOf.values()].filter(({ coded: reader }) => reader?.isLong);
+    assert.deepEqual(
+      long.map(({ op }) => op.name),
+      [...besideKernels.keys()],
+    );
+    const g = groupColumn(ROWS, () => 0);
+    const attrs = { groups: 1, center: false };
+    const shape = ops.groupGram.infer([g, encoded()], attrs);
+    const kernel = kernelOf.get('groupGram')!;
+    const call = { inputs: [g, encoded()], attrs, out: { ...shape, dtype: 'float64' } } as const;
+    const make = () =>
+      kernel.reducer!({ ...call, parallel: false }, { blas: loadBlas({ blas: 'none' }), allocate });
+    const own = new ReducerThread(library, 0);
+    const made = { op: 'groupGram', attrs, out: shape };
+    const block = { rowOffset: 0, rows: ROWS };
+    const [dense, sums] = [own.reducer(made, 1, make), own.reducer(made, 1, make)];
+    await dense.add([g, encoded()], block);
+    assert.equal(own.taken, 0);
+    await sums.add([g, coded()], block);
+    assert.equal(own.taken, 1);
+    own.close();
+    await assert.rejects(async () => sums.result(), /expected its thread to go on/);
+    const late = own.reducer(made, 1, make);
+    await late.add([g, coded()], block);
+    const here = make();
+    await here.add([g, coded()], block);
+    assert.deepEqual(await late.result(), await here.result());
+  });
 });
