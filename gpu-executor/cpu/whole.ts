@@ -19,10 +19,29 @@ export function evaluateSync(
   context: KernelContext,
 ): DenseMatrix | undefined {
   const kernel = kernelFor(expr, context);
-  if (kernel.isThreaded ?? kernel.runAsync ?? reducerOf(kernel, expr)) {
-    if (expr.op.flops(inputs, expr.attrs, expr) > SYNC_FLOPS) return undefined;
-  }
-  return runNow(kernel, expr, inputs, context);
+  return isLong(kernel, expr, inputs) ? undefined : runNow(kernel, expr, inputs, context);
+}
+
+/** `evaluateSync` of one node again and again: what follows from its shapes is found once. */
+export function evaluatesAgain(
+  expr: Expr,
+  context: KernelContext,
+): (inputs: readonly DenseMatrix[]) => DenseMatrix | undefined {
+  let kernel: Kernel<Cells> | undefined;
+  let isAsync = false;
+  return (inputs) => {
+    if (kernel === undefined) {
+      kernel = kernelFor(expr, context);
+      isAsync = isLong(kernel, expr, inputs);
+    }
+    return isAsync ? undefined : runNow(kernel, expr, inputs, context);
+  };
+}
+
+/** Too long for a call that the event loop waits for, and there is another. */
+function isLong(kernel: Kernel<Cells>, expr: Expr, inputs: readonly DenseMatrix[]): boolean {
+  const hasOther = kernel.isThreaded ?? kernel.runAsync ?? reducerOf(kernel, expr);
+  return Boolean(hasOther) && expr.op.flops(inputs, expr.attrs, expr) > SYNC_FLOPS;
 }
 
 /** @throws ExecutionError, SingularError */

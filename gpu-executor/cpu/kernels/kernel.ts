@@ -82,6 +82,8 @@ export interface Kernel<C extends Cells = Float64Array> {
   readonly takesRows?: true;
   /** Of a node that is its first operand's cells as they lie: from which on; else undefined. */
   readonly view?: (expr: Expr) => number | undefined;
+  /** Of a node whose cells are those of its operands, one after the other. */
+  readonly joins?: (expr: Expr) => boolean;
   /** Synchronous and long: blocks of rows run side by side on threads. */
   readonly isThreaded?: true;
   /** Lane memory that it takes beside operands and result, at most. @units bytes */

@@ -49,6 +49,11 @@ function productOf({ inputs, attrs }: KernelCall<Cells>): Product {
   return { transA, transB, m, k, n: transB ? b.rows : b.cols };
 }
 
+/** A view takes some microseconds, as long as a small product. */
+function cellsFrom(cells: Cells, from: number): Cells {
+  return from === 0 ? cells : cells.subarray(from);
+}
+
 /** In so many parts, by rows of the output or its columns, whichever are more. */
 function partsOf(
   { transA, transB, m, n, k }: Product,
@@ -63,9 +68,9 @@ function partsOf(
     const from = Math.floor((length * p) / parts);
     const count = Math.floor((length * (p + 1)) / parts) - from;
     const [row, rows, col, cols] = byRows ? [from, count, 0, n] : [0, m, from, count];
-    const left = a!.data.subarray(transA ? row : row * a!.cols);
-    const right = b!.data.subarray(transB ? col * b!.cols : col);
-    const target = out.subarray(row * n + col);
+    const left = cellsFrom(a!.data, transA ? row : row * a!.cols);
+    const right = cellsFrom(b!.data, transB ? col * b!.cols : col);
+    const target = cellsFrom(out, row * n + col);
     return [transA, transB, rows, cols, k, 1, left, a!.cols, right, b!.cols, 0, target, n];
   });
 }

@@ -74,6 +74,7 @@ const sliceKernel: Kernel<Cells> = {
 
 const cbindKernel: Kernel<Cells> = {
   op: cbind,
+  joins: ({ rows }) => rows === 1,
   run: ({ inputs, out }, context) => {
     const cells = context.allocate(out.rows * out.cols, out.dtype);
     let offset = 0;
@@ -87,6 +88,7 @@ const cbindKernel: Kernel<Cells> = {
 
 const rbindKernel: Kernel<Cells> = {
   op: rbind,
+  joins: () => true,
   run: ({ inputs, out }, context) => {
     const cells = context.allocate(out.rows * out.cols, out.dtype);
     let at = 0;

@@ -10,7 +10,7 @@ import { type Cells, cellsOf, type DenseMatrix, dtypeOf } from '../../../driver/
 import { allocateBy, type KernelContext } from '../kernels/kernel.js';
 import type { Blas } from '../native/blas.js';
 import type { StreamContext } from '../stream.js';
-import { evaluateAsync, evaluateSync, isThreaded } from '../whole.js';
+import { evaluateAsync, evaluatesAgain, isThreaded } from '../whole.js';
 
 /** From so much on, all threads are worth the hand-over; measured. @units flops */
 const LONG_FLOPS = 1e8;
@@ -40,11 +40,12 @@ export function kernelUnit(
   const store = ({ data }: DenseMatrix): void => {
     if (data !== out) out.set(data);
   };
+  const evaluate = evaluatesAgain(expr, own);
   return {
     run: () => {
       memory.begin();
       const inputs = operands.map((now) => now());
-      const value = evaluateSync(expr, inputs, own);
+      const value = evaluate(inputs);
       if (value === undefined) return evaluateAsync(expr, inputs, asynchronous).then(store);
       store(value);
       return undefined;
@@ -58,25 +59,27 @@ export class TurnMemory {
   readonly #outs: readonly Cells[];
   readonly #taken: Cells[] = [];
   #next = 0;
-  readonly #given = new Set<Cells>();
+  /** Outs that are taken in this turn. */
+  readonly #given: boolean[];
   bytes = 0;
   readonly allocate = allocateBy((cells, dtype) => this.#take(cells, dtype));
 
   /** @param outs where results are to lie: the first memory of their size that is asked for */
   constructor(outs: readonly Cells[]) {
     this.#outs = outs;
+    this.#given = outs.map(() => false);
   }
 
   begin(): void {
     this.#next = 0;
-    this.#given.clear();
+    this.#given.fill(false);
   }
 
   #take(cells: number, dtype: DType): Cells {
     const fits = (one: Cells): boolean => one.length === cells && dtypeOf(one) === dtype;
-    const out = this.#outs.find((one) => fits(one) && !this.#given.has(one));
-    if (out !== undefined) {
-      this.#given.add(out);
+    for (const [i, out] of this.#outs.entries()) {
+      if (this.#given[i] || !fits(out)) continue;
+      this.#given[i] = true;
       return out;
     }
     const at = this.#next++;

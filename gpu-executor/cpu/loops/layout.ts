@@ -1,13 +1,14 @@
 /**
  * Where each value of a compiled loop lies in its memory. Invariants: two values share cells only
- * where one is a view of the other, or when one is made after the last read of the other; what
- * stays from turn to turn has a place of its own; a next state is written over the state where
+ * where one is a view or a part of the other, or when one is made after the last read of the other;
+ * what stays from turn to turn has a place of its own; a next state is written over the state where
  * nobody reads that any more, cell for cell by what writes it at the latest.
  */
 import type { LoopBody } from '../../../driver/backend/loop-program.js';
+import { cellBytes } from '../../../driver/ir/dtype.js';
 import { denseBytes, type Expr } from '../../../driver/ir/expr.js';
 import { FreeRanges } from './free-ranges.js';
-import { isSameShape, type Unit, unitReads, type ViewOf } from './schedule.js';
+import { isSameShape, joinedBy, type Unit, unitReads, type ViewOf } from './schedule.js';
 
 /** A copy of the cells of a node. */
 export interface Move {
@@ -88,14 +89,46 @@ function placeRest(
   ranges: FreeRanges,
 ): void {
   const ending = turn.map((): Expr[] => []);
+  const parts = joinedParts(turn, written, places);
+  const take = (expr: Expr, end: number): void => {
+    places.set(expr, ranges.take(denseBytes(expr)));
+    ending[end]?.push(expr);
+  };
   for (const [at, unit] of turn.entries()) {
     for (const expr of written.get(unit)!) {
       if (places.has(expr)) continue;
-      places.set(expr, ranges.take(denseBytes(expr)));
-      ending[Math.max(at, lastRead.get(expr) ?? at)]?.push(expr);
+      const part = parts.get(expr);
+      if (part === undefined) {
+        take(expr, Math.max(at, lastRead.get(expr) ?? at));
+        continue;
+      }
+      // Written where it is joined, which lives as long as any part of it.
+      const { of, offset } = part;
+      const all = [of, ...of.inputs.filter((input) => parts.get(input)?.of === of)];
+      if (!places.has(of)) take(of, Math.max(at, ...all.map((one) => lastRead.get(one) ?? at)));
+      places.set(expr, places.get(of)! + offset * cellBytes(expr));
     }
     for (const expr of ending[at]!) ranges.give(places.get(expr)!, denseBytes(expr));
   }
+}
+
+/** Values that are joined with others by a unit of this turn, each once, and lie nowhere yet. */
+function joinedParts(
+  turn: readonly Unit[],
+  written: ReadonlyMap<Unit, readonly Expr[]>,
+  places: ReadonlyMap<Expr, number>,
+): ReadonlyMap<Expr, ViewOf> {
+  const made = new Set(turn.flatMap((unit) => written.get(unit)!));
+  const parts = new Map<Expr, ViewOf>();
+  for (const { isCells, pass, nodes } of turn) {
+    const [of] = nodes as [Expr];
+    if (isCells || pass !== undefined || places.has(of)) continue;
+    for (const [input, offset] of joinedBy(of) ?? []) {
+      const isLike = made.has(input) && input.dtype === of.dtype;
+      if (isLike && !parts.has(input)) parts.set(input, { of, offset });
+    }
+  }
+  return parts;
 }
 
 /** Who reads a value last, and what units write because somebody else reads it. */

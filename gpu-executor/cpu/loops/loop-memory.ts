@@ -1,4 +1,5 @@
 /** Memories of compiled loops that have ended, for the next ones: each is a mapping of its own. */
+import { TOTALS_BYTES } from '../simd/column-folds.js';
 import { LaneMemory } from '../simd/lane-memory.js';
 
 const MAX_IDLE = 2;
@@ -14,7 +15,7 @@ const idle: LaneMemory[] = [];
 export function takeMemory(bytes: number): LaneMemory | undefined {
   const memory = idle.pop() ?? new LaneMemory();
   try {
-    memory.reserve(bytes);
+    memory.stand(bytes, TOTALS_BYTES);
     return memory;
   } catch (error) {
     if (error instanceof RangeError) return undefined;

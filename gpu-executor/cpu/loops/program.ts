@@ -21,7 +21,7 @@ import { type KernelUnit, kernelUnit, type Now } from './kernel-unit.js';
 import { type Layout, layoutOf, type Move } from './layout.js';
 import { giveMemory, takeMemory } from './loop-memory.js';
 import { passUnit } from './pass-unit.js';
-import { holderOf, scheduled, type Unit, unitReads, type ViewOf } from './schedule.js';
+import { holderOf, joinedBy, scheduled, type Unit, unitReads, type ViewOf } from './schedule.js';
 
 type Call = () => void | Promise<void>;
 
@@ -200,6 +200,8 @@ class Program implements LoopProgram {
       return pass.run;
     }
     const [expr] = unit.nodes as [Expr];
+    const joined = joinedBy(expr);
+    if (joined !== undefined) return this.#joining(expr, joined);
     const inputs = expr.inputs.map((input) => this.#nowOf(input));
     const one = kernelUnit(expr, inputs, cellsOf(expr), this.#stream, blas);
     this.#units.push(one);
@@ -216,6 +218,20 @@ class Program implements LoopProgram {
     if (!this.#layout.places.has(this.#held(expr).of)) return () => value;
     const { rows, cols, data } = value;
     return () => dense(rows, cols, data);
+  }
+
+  /** Copies what does not lie in its place yet. */
+  #joining(expr: Expr, joined: readonly (readonly [Expr, offset: number])[]): Call {
+    const { data } = this.#valueOf(expr);
+    const copies = joined.flatMap(([input, offset]) => {
+      const source = this.#valueOf(input).data;
+      const target = data.subarray(offset, offset + source.length);
+      const isThere = source.buffer === target.buffer && source.byteOffset === target.byteOffset;
+      return isThere ? [] : [() => target.set(source)];
+    });
+    return () => {
+      for (const copy of copies) copy();
+    };
   }
 
   #moveOf({ expr, from, to }: Move): Call {

@@ -49,6 +49,17 @@ export function holderOf(expr: Expr, isMade: (expr: Expr) => boolean): ViewOf {
   return { of, offset };
 }
 
+/** Operands whose cells make up the node's, and from which cell on; undefined for other nodes. */
+export function joinedBy(expr: Expr): readonly (readonly [Expr, offset: number])[] | undefined {
+  if (kernelOf.get(expr.op.name)?.joins?.(expr) !== true) return undefined;
+  let end = 0;
+  return expr.inputs.map((input) => {
+    const offset = end;
+    end += input.rows * input.cols;
+    return [input, offset] as const;
+  });
+}
+
 export function isCells({ op, rows, cols }: Expr): boolean {
   return op.cell !== undefined || (isRounding(op) && rows * cols <= SMALL_CELLS);
 }

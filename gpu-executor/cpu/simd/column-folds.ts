@@ -1,11 +1,11 @@
 /**
  * Sums of columns, and of their squares, on lanes of float64: tiles of rows are copied into lane
- * memory, and eight columns at a time go over them, their totals in registers. Invariant: additions
+ * memory where they do not lie in one, and eight columns at a time go over them, their totals in registers. Invariant: additions
  * have the order of the script's loops in `aggregates.ts`, so totals are the same to the last bit.
  */
 import { cellBytes } from '../../../driver/ir/dtype.js';
 import { type Cells, dtypeOf } from '../../../driver/ir/value.js';
-import { aligned, tileMemory } from './lane-memory.js';
+import { aligned, standingMemory, tileMemory } from './lane-memory.js';
 import { engine, op, simd, WasmFunction, type WasmModule } from './wasm.js';
 
 export type LaneFold = 'sums' | 'squares';
@@ -15,6 +15,10 @@ const GROUP = 8;
 const TOTAL_BYTES = 8;
 /** Of fewer cells a tile is not set up. */
 const MIN_CELLS = 2048;
+/** Columns at most, of which some rows are a tile. */
+const MAX_COLS = 1 << 13;
+/** What totals take of a memory that cells stand in, at most. @units bytes */
+export const TOTALS_BYTES = aligned(MAX_COLS * TOTAL_BYTES);
 /** Cells of a tile, which stays in the second-level cache. */
 const TILE_CELLS = 1 << 15;
 
@@ -23,7 +27,7 @@ const MUL = 0xf2;
 
 /** Whether it pays for a matrix of that shape. */
 export function fitsFolds(rows: number, cols: number): boolean {
-  return cols >= GROUP && cols <= TILE_CELLS / 4 && rows * cols >= MIN_CELLS;
+  return cols >= GROUP && cols <= MAX_COLS && rows * cols >= MIN_CELLS;
 }
 
 const modules = new Map<string, WasmModule>();
@@ -45,16 +49,21 @@ export function foldColumns(fold: LaneFold, totals: Float64Array, data: Cells): 
   // The last group may overlap the one before, so it has totals of its own.
   const groups = Math.ceil(cols / GROUP);
   const cellsFrom = aligned(groups * GROUP * TOTAL_BYTES);
-  tileMemory.reserve(cellsFrom + tileCells * bytes);
-  const run = tileMemory.function(module);
-  const sums = tileMemory.cells('float64', 0, groups * GROUP).fill(0);
-  const tile = tileMemory.cells(dtype, cellsFrom, tileCells);
+  // Cells of a compiled loop are in such a memory already.
+  const standing = standingMemory(data);
+  const memory = standing ?? tileMemory;
+  if (standing === undefined) memory.reserve(cellsFrom + tileCells * bytes);
+  const totalsFrom = standing?.beyond(cellsFrom) ?? 0;
+  const run = memory.function(module);
+  const sums = memory.cells('float64', totalsFrom, groups * GROUP).fill(0);
+  const tile = standing ? undefined : memory.cells(dtype, cellsFrom, tileCells);
   for (let from = 0; from < data.length; from += tileCells) {
-    const cells = data.subarray(from, from + tileCells);
-    tile.set(cells);
+    const count = Math.min(tileCells, data.length - from);
+    tile?.set(data.subarray(from, from + count));
+    const address = tile ? cellsFrom : data.byteOffset + from * bytes;
     for (let group = 0; group < groups; group++) {
-      const first = Math.min(group * GROUP, cols - GROUP);
-      run(cells.length / cols, stride, cellsFrom + first * bytes, group * GROUP * TOTAL_BYTES);
+      const first = address + Math.min(group * GROUP, cols - GROUP) * bytes;
+      run(count / cols, stride, first, totalsFrom + group * GROUP * TOTAL_BYTES);
     }
   }
   totals.set(sums.subarray(0, cols));

@@ -47,6 +47,13 @@ export class LaneMemory {
     }
   }
 
+  /** Values stand in the first bytes, and kernels may have that many more beside them (`beyond`). */
+  stand(bytes: number, more: number): void {
+    this.#held = aligned(bytes);
+    this.reserve(this.#held + more);
+    standing.set(this.#memory!.buffer, this);
+  }
+
   /** Where so many bytes are free for a kernel, until the next one asks. */
   beyond(bytes: number): number {
     if (this.#held === 0) this.reserve(bytes);
@@ -91,6 +98,13 @@ export class LaneMemory {
     }
     return run;
   }
+}
+
+const standing = new WeakMap<ArrayBufferLike, LaneMemory>();
+
+/** The memory that these cells stand in. */
+export function standingMemory(cells: Cells): LaneMemory | undefined {
+  return standing.get(cells.buffer);
 }
 
 /** Of this thread: one block, or one kernel, is computed in it at a time. */

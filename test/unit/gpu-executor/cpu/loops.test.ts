@@ -55,6 +55,22 @@ const BODIES: Readonly<Record<string, Step>> = {
       .matmul(fill(w!.session, 3, 3, 0.125).cast(w!.dtype));
     return { state: { w: next, v: v!.add(turned.slice([0, 1])), n: n!.add(1) }, done: n!.ge(6) };
   },
+  'parts of values that are bound, and sums of many cells': ({ w, v, n }, { X }) => {
+    const tall = takeRows(seq(X!.session, 0, 299).mul(0.1).floor(), X!).add(n!.cast(X!.dtype));
+    const sums = tall.colSums().add(tall.colSumSqs()).slice(null, [0, 3]).mul(1e-5);
+    const part = w!.mul(0.5);
+    const bound = part.rbind(w!.colSums());
+    const twice = part.rbind(part);
+    const nested = bound.rbind(v!.abs(), sums);
+    const next = bound
+      .slice([1, 13])
+      .add(twice.slice([12, 24]))
+      .add(nested.slice([13, 25]));
+    return {
+      state: { w: next.mul(0.1).add(part), v: nested.slice([14, 26]), n: n!.add(1) },
+      done: n!.ge(7),
+    };
+  },
   'a system, rows by number, and what does not change': ({ w, v, n }, { X, y }) => {
     const { session } = X!;
     const A = X!.tsmm().addDiag(n!.add(5).cast(X!.dtype));
