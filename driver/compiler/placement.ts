@@ -121,10 +121,12 @@ function backendFor(
   context: PassContext,
 ): Backend {
   const own = expr.op.rowRule(expr.inputs, expr.attrs);
-  if (own.kind === 'reduce' && makesMoreThanItReads(expr, own.blocked)) return context.local;
-  if (choices === undefined) return context.blocks;
+  const { blocks, local } = context;
+  if (own.kind === 'reduce' && makesMoreThanItReads(expr, own.blocked)) return local;
+  // What has no kernel there takes its rows here: convolutions and pools.
+  if (choices === undefined) return blocks.capabilities.ops.has(expr.op.name) ? blocks : local;
   const chosen = choices.get(expr);
-  return chosen === undefined || context.devices.includes(chosen) ? context.local : chosen;
+  return chosen === undefined || context.devices.includes(chosen) ? local : chosen;
 }
 
 /** What a node on `at` finds where its rule takes rows: row blocks, other row data, or neither. */

@@ -82,25 +82,44 @@ describe('cleaning steps on Spark', function () {
     folder.remove();
   });
 
-  it('are networks for models that were fitted here: this machine decides', async () => {
+  it('are networks, which this machine computes: scores and predictions are those of here', async () => {
     const folder = new JobFolder();
     const rows = Array.from({ length: 30 }, (_, i) =>
-      Array.from({ length: 217 }, (_, j) => Math.sin(1 + i * j + (i % 5) + j)),
+      Array.from({ length: 25 }, (_, j) => (j === 0 ? i % 2 : Math.sin(1 + i * j + (i % 5) + j))),
     );
     const names = rows[0]!.map((_, j) => (j === 0 ? 'y' : `x${j}`));
     folder.write('data.csv', [names, ...rows].join('\n'));
-    const path = resolve('test/fixtures/networks/functional.json');
-    const job = parseJob(
-      folder.file('job.yaml'),
-      JSON.stringify({
-        kind: 'search',
-        data: { path: 'data.csv', target: 'y' },
-        prepare: [{ step: 'network', path, cut: 'sum', image: [9, 8, 3] }, { step: 'scale' }],
-        model: { type: 'ridge' },
-      }),
-    );
-    const record = await runJob(job, { engine: 'local', open: local });
-    await predictAlike(folder, [record, record]);
+    const path = resolve('test/fixtures/networks/in-line.json');
+    const data = { path: 'data.csv', target: 'y' };
+    const run = async (open: OpenSession, job: object): Promise<RunRecord> => {
+      const text = JSON.stringify({ kind: 'search', data, cv: { folds: 2 }, ...job });
+      return runJob(parseJob(folder.file('job.yaml'), text), { engine: open.engine, open });
+    };
+    const search = {
+      prepare: [{ step: 'network', path }, { step: 'scale' }],
+      model: { type: 'ridge' },
+      search: { grid: { network: ['conv', 'flat'], lambda: [0.1, 1] } },
+    };
+    const ours = await run(local, search);
+    const theirs = await run(spark, search);
+    for (const [t, { splitScores }] of theirs.search.trials.entries()) {
+      for (const [f, score] of splitScores.r2!.entries()) {
+        assert.ok(Math.abs(score - ours.search.trials[t]!.splitScores.r2![f]!) <= 1e-9);
+      }
+    }
+    assert.deepEqual([theirs.search.trials.length, theirs.sparkJobs > 0], [4, true]);
+    await predictAlike(folder, [ours, theirs]);
+
+    // A network that was trained here.
+    const cnn = await run(local, {
+      model: {
+        type: 'cnn',
+        input: { height: 4, width: 3, channels: 2 },
+        filters: [2],
+        max_iter: 1,
+      },
+    });
+    await predictAlike(folder, [cnn, cnn]);
     folder.remove();
   });
 });
