@@ -64,7 +64,7 @@ export async function* localDecisions(
   const rowsPerChunk = Math.max(64, Math.floor(BLOCK_CELLS / width));
   const columns = features.map(rawColumn);
   const cells = cellsOf(dtype, rowsPerChunk * width);
-  const isExpressed = hasNetwork(encoding);
+  const isExpressed = isOfHost(encoding);
   let first = 0;
   for await (const chunk of duckdb.read(source, columns, {
     rowsPerChunk,
@@ -98,7 +98,7 @@ export async function* localDecisions(
 /** Columns of a row times what is made of each, from which looking it up is quicker. */
 const DEAR_ROW = 4096;
 
-/** Networks of images, which Spark has no kernels for. */
+/** Networks of images: kernels of this machine decide, since Spark has none for them. */
 function isOfHost(encoding: ModelEncoding): boolean {
   const ofImages: readonly string[] = ['conv2d', 'max_pool', 'avg_pool'];
   return hasNetwork(encoding) || !!encoding.layers?.some(({ kind }) => ofImages.includes(kind));
@@ -121,16 +121,15 @@ async function expressed(
 }
 
 /**
- * Whether deciding on a row takes longer than looking it up. Behind a pretrained network values
- * would depend on the rows beside them in their last digits.
+ * Whether deciding on a row takes longer than looking it up. Of images values would depend on the
+ * rows beside them in their last digits.
  */
 export function isDear(encoding: ModelEncoding): boolean {
   const { width, intercepts, layers, nonnegative, stages } = encoding;
-  if (hasNetwork(encoding)) return false;
+  if (isOfHost(encoding)) return false;
   if (nonnegative !== undefined || stages !== undefined) return true;
   let work = width * intercepts.length;
   for (const layer of layers ?? []) {
-    if (layer.kind === 'conv2d') return true;
     if (layer.kind === 'dense') work += layer.weights.length * layer.weights[0]!.length;
   }
   return work >= DEAR_ROW;

@@ -9,6 +9,7 @@ import { join, resolve } from 'node:path';
 import { stringify } from 'yaml';
 import { Images, matrix, Session } from '../../../../driver/index.js';
 import { createCpuBackend, createDuckDbEngine } from '../../../../gpu-executor/cpu/index.js';
+import { layersOfCells } from '../../../../jobs/estimators/networks/stored-layers.js';
 import { onnxModel } from '../../../../jobs/export/onnx.js';
 import { parseJob } from '../../../../jobs/job-file/read-job.js';
 import type { ModelFile } from '../../../../jobs/model/model-file.js';
@@ -26,12 +27,16 @@ const FILES = ['functional.json', 'functional-1.bin', 'functional-2.bin'];
 const PIXELS = 9 * 8 * 3;
 const sha256 = (bytes: Buffer | string): string => createHash('sha256').update(bytes).digest('hex');
 
-function isNear(rows: readonly (readonly number[])[], expected: readonly (readonly number[])[]) {
+function isNear(
+  rows: readonly (readonly number[])[],
+  expected: readonly (readonly number[])[],
+  most = 1e-4,
+) {
   assert.equal(rows.length, expected.length);
   for (const [i, row] of rows.entries()) {
     assert.equal(row.length, expected[i]!.length);
     for (const [k, cell] of row.entries()) {
-      assert.ok(Math.abs(cell - expected[i]![k]!) < 1e-4, `${cell}, ${expected[i]![k]}`);
+      assert.ok(Math.abs(cell - expected[i]![k]!) < most, `${cell}, ${expected[i]![k]}`);
     }
   }
 }
@@ -149,6 +154,18 @@ describe('a model behind a pretrained network', () => {
       const refused = /expected its network with SHA-256 .*, got another or none; bring/;
       await assert.rejects(score(path, 'prediction'), refused);
     }
+  });
+
+  it('is one that was trained here too: kernels decide as its layers say cell by cell', async () => {
+    const input = { height: 9, width: 8, channels: 3 };
+    const kept = await run('cnn', {
+      data: { path: 'images.csv', target: 'y' },
+      model: { type: 'cnn', input, filters: [2], dense: 4, max_iter: 1 },
+    });
+    const rows = imagesOf(7, 3);
+    const plain = layersOfCells(Float64Array.from(rows.flat()), 7, modelOf(kept).layers!);
+    const expected = rows.map((_, i) => [...plain.subarray(i * 5, (i + 1) * 5)]);
+    isNear(await score(kept, 'decision'), expected, 1e-12);
   });
 
   it('is searched by rungs of epochs: each layer once, survivors as with all at once', async () => {
