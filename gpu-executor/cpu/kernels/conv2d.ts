@@ -7,7 +7,7 @@
 import type { Attrs } from '../../../driver/ir/attrs.js';
 import { cellBytes, type DType, type Typed } from '../../../driver/ir/dtype.js';
 import type { Meta } from '../../../driver/ir/expr.js';
-import { type Cells, type DenseMatrix, dense, dtypeOf } from '../../../driver/ir/value.js';
+import { type Cells, cellsOf, type DenseMatrix, dense, dtypeOf } from '../../../driver/ir/value.js';
 import {
   type Convolution,
   conv2d,
@@ -23,8 +23,13 @@ import type { Kernel } from './kernel.js';
 import { RowSumReducer } from './products.js';
 import { foldWindows, PlacedRows, windowBytes, windowFunction } from './window-lanes.js';
 
-/** Cells copied at a time. */
-const COPIED_CELLS = 1 << 17;
+/** Cells copied at a time: as many as stay in a cache. */
+const COPIED_CELLS = 1 << 18;
+/** More where filters are long: BLAS copies those too, for every product. */
+const COPIED_PLACES = 512;
+const MAX_COPIED_CELLS = 1 << 20;
+/** Cells of a product's rows that stay in a cache from the bias to the sum. */
+const PRODUCT_CELLS = 1 << 16;
 
 /** One filter a channel, of more than one. */
 function isDepthwise({ groups, channels, filters }: Convolution): boolean {
@@ -33,8 +38,10 @@ function isDepthwise({ groups, channels, filters }: Convolution): boolean {
 
 /** Cells that are copied of one row of places, and of how many rows together. */
 function copiesOf(convolution: Convolution): { readonly row: number; readonly rows: number } {
-  const row = convolution.outWidth * filterRows(convolution);
-  return { row, rows: Math.max(1, Math.floor(COPIED_CELLS / row)) };
+  const taps = filterRows(convolution);
+  const row = convolution.outWidth * taps;
+  const cells = Math.min(MAX_COPIED_CELLS, Math.max(COPIED_CELLS, COPIED_PLACES * taps));
+  return { row, rows: Math.max(1, Math.floor(cells / row)) };
 }
 
 /** What lies in lane memory beside the operands. @units bytes */
@@ -116,11 +123,7 @@ function eachPixels(
 }
 
 /** Every row of places begins with the bias. */
-function startFrom(out: Cells, bias: Cells | undefined): void {
-  if (bias === undefined) {
-    out.fill(0);
-    return;
-  }
+function startFrom(out: Cells, { data: bias }: DenseMatrix): void {
   out.set(bias);
   for (let at = bias.length; at < out.length; at *= 2) {
     out.copyWithin(at, 0, Math.min(at, out.length - at));
@@ -143,20 +146,29 @@ const conv2dKernel: Kernel<Cells> = {
     const convolution = convolutionOf('conv2d', attrs, f!.cols);
     const cells = allocate(out.rows * out.cols, out.dtype);
     const { groupFilters, filters } = convolution;
-    if (bias !== undefined || isDepthwise(convolution)) startFrom(cells, bias?.data);
     if (isDepthwise(convolution)) {
-      const operands = { images: x!.data, places: cells, taps: f!.data };
-      foldWindows('sum', convolution, out.rows, operands);
+      const taps = cellsOf(out.dtype, f!.data.length + filters);
+      taps.set(f!.data);
+      if (bias !== undefined) taps.set(bias.data, f!.data.length);
+      foldWindows('sum', convolution, out.rows, { images: x!.data, places: cells, taps });
       return dense(out.rows, out.cols, cells);
     }
+    const taps = filterRows(convolution);
+    const together = Math.max(COPIED_PLACES, Math.floor(PRODUCT_CELLS / (taps + filters)));
     eachPixels('copy', convolution, x!.data, x!.rows, ({ group, from, count, ...a }) => {
       const first = group * groupFilters;
-      const target = cells.subarray(from * filters + first);
-      blas.gemm(
-        ...([false, false, count, groupFilters, filterRows(convolution), 1] as const),
-        ...([a.cells, a.stride, f!.data.subarray(first), filters] as const),
-        ...([bias === undefined ? 0 : 1, target, filters] as const),
-      );
+      for (let at = 0; at < count; at += together) {
+        const places = Math.min(together, count - at);
+        const start = (from + at) * filters;
+        // Groups of the same places follow.
+        if (bias && group === 0) startFrom(cells.subarray(start, start + places * filters), bias);
+        blas.gemm(
+          ...([false, false, places, groupFilters, taps, 1] as const),
+          ...([a.cells.subarray(at * a.stride), a.stride] as const),
+          ...([f!.data.subarray(first), filters, bias ? 1 : 0] as const),
+          ...([cells.subarray(start + first), filters] as const),
+        );
+      }
     });
     return dense(out.rows, out.cols, cells);
   },

@@ -24,7 +24,6 @@ const maxPoolKernel: Kernel<Cells> = {
     const window = poolOf('maxPool2d', attrs);
     const cells = allocate(out.rows * out.cols, out.dtype);
     if (v === undefined) {
-      cells.fill(Number.NEGATIVE_INFINITY);
       foldWindows('max', window, out.rows, { images: x!.data, places: cells });
     } else {
       eachGreatest(x!.data, out.rows, window, (output, image) => {

@@ -49,7 +49,7 @@ export interface WindowOperands {
   readonly images: Cells;
   /** All places of all images, a row of them each. */
   readonly places: Cells;
-  /** One run of channels a tap; of `route` images. */
+  /** One run of channels a tap, and of `sum` one more, which sums begin with; of `route` images. */
   readonly taps?: Cells;
 }
 
@@ -61,7 +61,7 @@ const WRITTEN = {
 /** Of one image. @units bytes */
 export function windowBytes(window: ImageWindow, dtype: DType): number {
   const run = window.channels * cellBytes({ dtype });
-  const taps = Math.max(pixelsOf(window), tapsOf(window));
+  const taps = Math.max(pixelsOf(window), tapsOf(window) + 1);
   return [pixelsOf(window), placesOf(window), taps].reduce(
     (bytes, runs) => bytes + aligned(runs * run),
     0,
@@ -87,7 +87,7 @@ export function foldWindows(
   const image = placed(images, pixelsOf(window), written === 'images');
   const place = placed(places, placesOf(window), written === 'places');
   const isOfEach = work === 'route';
-  const runs = isOfEach ? pixelsOf(window) : tapsOf(window);
+  const runs = isOfEach ? pixelsOf(window) : tapsOf(window) + (work === 'sum' ? 1 : 0);
   const tap = taps && placed(taps, runs, written === 'taps');
   let tapsAt = tap?.load(0) ?? 0;
   for (let row = 0; row < rows; row++) {

@@ -4,6 +4,7 @@
  * added back. Channels of a pixel lie together, so lanes go along them. Sums go
  * tap by tap in the order of the window.
  */
+import { tapsOf } from '../../../driver/operators/image-window.js';
 import { op, simd } from './wasm.js';
 import {
   FIRST,
@@ -19,8 +20,8 @@ import {
 } from './window-loops.js';
 
 /**
- * `sum`: places += the image times the taps, channel by channel. `max`: places = the greatest of
- * places and image. `image`, `taps`: += the gradient of `sum`. `copy`: taps = the pixels under the
+ * `sum`: places = the image times the taps, channel by channel, plus what lies behind the last tap.
+ * `max`: places = the greatest cells of the image. `image`, `taps`: += the gradient of `sum`. `copy`: taps = the pixels under the
  * window, place by place, zeros beyond the border. `addBack`: the image += those. `route`: taps, an
  * image, += the places where `max` found them, the first of equal ones.
  */
@@ -41,6 +42,7 @@ export function windowModule(work: WindowWork, geometry: LaneWindow): Uint8Array
     () => {
       loops.findRows();
       if (work === 'taps') gradientOfTaps(loops);
+      else if (work === 'sum' || work === 'max') foldPlaces(loops, work);
       else for (const columns of loops.columns()) eachPlace(loops, work, columns);
       loops.step(FIRST, 1);
     },
@@ -49,8 +51,27 @@ export function windowModule(work: WindowWork, geometry: LaneWindow): Uint8Array
 }
 
 function eachPlace(loops: WindowLoops, work: WindowWork, columns: LikeColumns): void {
+  alongPlaces(loops, columns, 1, () => {
+    if (work === 'copy' || work === 'addBack') {
+      moveTaps(loops, work, columns);
+      return;
+    }
+    loops.eachRun((step, vectors) => {
+      if (work === 'route') route(loops, columns, step, vectors);
+      else spread(loops, columns, step, vectors);
+    });
+    loops.step(PLACES, loops.run);
+  });
+}
+
+/** Runs the body for so many places side by side, then for those left one by one. */
+function alongPlaces(
+  loops: WindowLoops,
+  { from, to, first }: LikeColumns,
+  together: number,
+  body: (count: number) => void,
+): void {
   const { strideAcross, dilationAcross, left } = loops.window;
-  const { from, to, first } = columns;
   const code = loops.code;
   const start = from * strideAcross - left + first * dilationAcross;
   code
@@ -58,10 +79,6 @@ function eachPlace(loops: WindowLoops, work: WindowWork, columns: LikeColumns): 
     .int(start * loops.pixel)
     .do(op.i32Add)
     .set(loops.at);
-  const [vectors] = loops.vectors();
-  const isSummed = work === 'sum' || work === 'max';
-  const isLoop = columns.last - first > UNROLLED;
-  const together = isSummed && !isLoop && vectors > 0 ? Math.floor(SUMS / vectors) : 1;
   code.int(from).set(loops.column);
   for (const count of together > 1 ? [together, 1] : [1]) {
     code.loopUntil(
@@ -71,15 +88,7 @@ function eachPlace(loops: WindowLoops, work: WindowWork, columns: LikeColumns): 
           .int(to - count + 1)
           .do(op.i32GeS),
       () => {
-        if (work === 'copy' || work === 'addBack') moveTaps(loops, work, columns);
-        else {
-          loops.eachRun((step, used) => {
-            if (isSummed) sums(loops, work, columns, step, used, count);
-            else if (work === 'route') route(loops, columns, step, used);
-            else spread(loops, columns, step, used);
-          });
-          loops.step(PLACES, count * loops.run);
-        }
+        body(count);
         loops.step(loops.at, count * strideAcross * loops.pixel);
         loops.step(loops.column, count);
       },
@@ -87,10 +96,30 @@ function eachPlace(loops: WindowLoops, work: WindowWork, columns: LikeColumns): 
   }
 }
 
+/**
+ * A row of places, some channels after the other: the pixels of a few channels that neighbouring
+ * places share stay in the nearest cache, which those of all channels would not.
+ */
+function foldPlaces(loops: WindowLoops, work: 'sum' | 'max'): void {
+  const { outWidth } = loops.window;
+  loops.eachRun((step, vectors) => {
+    for (const columns of loops.columns()) {
+      const isLoop = columns.last - columns.first > UNROLLED;
+      alongPlaces(loops, columns, isLoop ? 1 : Math.floor(SUMS / vectors), (count) => {
+        sums(loops, work, columns, step, vectors, count);
+        loops.step(PLACES, count * loops.run);
+      });
+    }
+    loops.step(PLACES, -outWidth * loops.run);
+    // More places beside fewer channels read each tap for more sums.
+  }, SUMS / 4);
+  loops.step(PLACES, outWidth * loops.run);
+}
+
 /** Places side by side: their sums, or greatest cells, stay in registers. */
 function sums(
   loops: WindowLoops,
-  work: WindowWork,
+  work: 'sum' | 'max',
   columns: LikeColumns,
   step: number,
   vectors: number,
@@ -105,9 +134,10 @@ function sums(
     }
   };
   const target = loops.row;
-  code.get(PLACES, loops.along).do(op.i32Add).set(target);
-  each((sum, place, v) => {
-    loops.load(target, place * loops.run + 16 * v, isOne);
+  code.get(TAPS, loops.along).do(op.i32Add).set(target);
+  each((sum, _place, v) => {
+    if (work === 'sum') loops.load(target, tapsOf(loops.window) * loops.run + 16 * v, isOne);
+    else code.simd(simd.const, ...loops.codes.least);
     code.set(sum);
   });
   loops.eachTap(columns, (pixel, tap) => {

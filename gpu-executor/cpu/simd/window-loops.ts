@@ -138,16 +138,19 @@ export class WindowLoops {
   }
 
   /** Vectors together, and how a run is divided: so many at once, then the rest, then cells. */
-  vectors(): readonly [together: number, rest: number, cells: number] {
+  #vectors(most: number): readonly [together: number, rest: number, cells: number] {
     const all = Math.floor(this.run / 16);
-    const together = Math.min(SUMS / 2, all);
+    const together = Math.min(most, all);
     return [together, together === 0 ? 0 : all % together, (this.run % 16) / this.cell];
   }
 
-  /** Runs the body for all parts of a run, `along` bytes from its start. */
-  eachRun(body: (step: number, vectors: number) => void): void {
+  /**
+   * Runs the body for all parts of a run, `along` bytes from its start.
+   * @param most vectors at once
+   */
+  eachRun(body: (step: number, vectors: number) => void, most = SUMS / 2): void {
     const code = this.code;
-    const [together, rest, cells] = this.vectors();
+    const [together, rest, cells] = this.#vectors(most);
     code.int(0).set(this.along);
     const part = (bytes: number, vectors: number): void => {
       body(bytes, vectors);
