@@ -20,10 +20,10 @@ import {
 } from './window-loops.js';
 
 /**
- * `sum`: places = the image times the taps, channel by channel, plus what lies behind the last tap.
- * `max`: places = the greatest cells of the image. `image`, `taps`: += the gradient of `sum`. `copy`: taps = the pixels under the
- * window, place by place, zeros beyond the border. `addBack`: the image += those. `route`: taps, an
- * image, += the places where `max` found them, the first of equal ones.
+ * `sum`: places = what lies behind the last tap, plus the image times the taps, channel by channel.
+ * `max`: places = the greatest cells of the image. `image`, `taps`: += the gradient of `sum`. `copy`:
+ * taps = the pixels under the window, place by place, zeros beyond the border. `addBack`: the image
+ * += those. `route`: taps, an image, += the places where `max` found them, the first of equal ones.
  */
 export type WindowWork = 'sum' | 'max' | 'image' | 'taps' | 'copy' | 'addBack' | 'route';
 
