@@ -5,6 +5,7 @@
 import { logSoftmax, type Matrix, oneHot, uniformAt, zeros } from '../../../driver/index.js';
 import { normalScale } from '../../../driver/matrix/images.js';
 import type { RowData } from '../estimator.js';
+import { augmented, DRAWN } from './augmentation.js';
 import type { TrainableNetwork } from './layer-list.js';
 import { affineRows, applied, byChannel, layerShape } from './layers.js';
 import { isNorm, type Norm, type Rows, SEEDS, type Training, trainedShapes } from './training.js';
@@ -59,6 +60,10 @@ export function forward(
       case 'dropout':
         z = dropped(z, layer.rate ?? numbers.dropout!, drawn.shift()!, batch);
         break;
+      case 'random_flip':
+      case 'random_translation':
+        z = augmented(layer, z, drawn.shift()!, batch.isTraining);
+        break;
       case 'rescaling':
         z = z.mul(layer.scale).add(layer.offset);
         break;
@@ -76,9 +81,12 @@ export function encodedLayer(design: RowData['design'], first: Matrix, encoded: 
   return design.expand(first.cast('float64')).cast(first.dtype);
 }
 
-/** Random cells of each dropout layer, which follow from the row, the epoch and the seed alone. */
+/** Random cells of each layer that takes some, which follow from the row, the epoch and the seed alone. */
 function drawnOf({ layers }: TrainableNetwork, seed: Matrix, { numbers, epoch }: Batch): Matrix[] {
-  const widths = layers.flatMap((layer) => (layer.kind === 'dropout' ? [layer.columns] : []));
+  const widths = layers.flatMap((layer) => {
+    if (layer.kind === 'dropout') return [layer.columns];
+    return layer.kind === 'random_flip' || layer.kind === 'random_translation' ? [DRAWN] : [];
+  });
   if (widths.length === 0) return [];
   const all = widths.reduce((sum, own) => sum + own);
   const cells = uniformAt(numbers.maximum(0), seed.mul(SEEDS).add(epoch), all);

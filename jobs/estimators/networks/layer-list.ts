@@ -7,6 +7,13 @@ import * as z from 'zod';
 import { ConfigError, PlanError } from '../../../driver/index.js';
 import { type Padding, paddingOf } from '../../../driver/matrix/images.js';
 import { windowOf } from '../../../driver/operators/image-window.js';
+import {
+  type Augmentation,
+  flipOf,
+  randomFlip,
+  randomTranslation,
+  translationOf,
+} from './augmentation.js';
 import type { Activation, NetworkLayer, Over } from './layers.js';
 
 /** A layer as it is trained. */
@@ -22,6 +29,7 @@ export type TrainedLayer =
     }
   /** Undefined: each model's own rate. */
   | { readonly kind: 'dropout'; readonly rate: number | undefined; readonly columns: number }
+  | Augmentation
   | { readonly kind: 'rescaling'; readonly scale: number; readonly offset: number };
 
 /** The shape of a network: its layers, the last fully connected. */
@@ -55,7 +63,7 @@ const bare = z.union([z.null(), z.strictObject({})]);
 
 const one = z.union(
   [
-    z.enum(['flatten', 'dropout', 'batch_norm', 'layer_norm', 'global_avg_pool']),
+    z.enum(['flatten', 'dropout', 'batch_norm', 'layer_norm', 'global_avg_pool', 'random_flip']),
     z.strictObject({
       conv2d: z.strictObject({
         filters: count,
@@ -89,10 +97,12 @@ const one = z.union(
     z.strictObject({
       rescaling: z.strictObject({ scale: z.number(), offset: z.number().optional() }),
     }),
+    z.strictObject({ random_flip: randomFlip }),
+    z.strictObject({ random_translation: randomTranslation }),
   ],
   {
     error:
-      'expected a layer: conv2d, depthwise_conv2d, max_pool, avg_pool, global_avg_pool, batch_norm, layer_norm, dropout, flatten, dense, activation or rescaling with its settings',
+      'expected a layer: conv2d, depthwise_conv2d, max_pool, avg_pool, global_avg_pool, batch_norm, layer_norm, dropout, flatten, dense, activation, rescaling, random_flip or random_translation with its settings',
   },
 );
 
@@ -202,6 +212,14 @@ const MAKERS: Makers = {
     layers: [{ kind: 'rescaling', scale, offset }],
     size,
   }),
+  random_flip: (mode, size, place) => ({
+    layers: [flipOf(mode, imageOf('random_flip', size, place))],
+    size,
+  }),
+  random_translation: (settings, size, place) => ({
+    layers: [translationOf(settings, imageOf('random_translation', size, place))],
+    size,
+  }),
 };
 
 function pixelsOf({ image, columns }: Size): {
@@ -254,21 +272,26 @@ type Extent = number | readonly [number, number];
 const both = (given: Extent): readonly [number, number] =>
   typeof given === 'number' ? [given, given] : given;
 
+/** @throws ConfigError where rows are no images */
+function imageOf(name: string, { image }: Size, place: number): Over['image'] {
+  if (image !== undefined) return image;
+  const key = `model.layers.${place}`;
+  throw new ConfigError(
+    `${key}: expected images before ${name}, got columns; say \`input\` with height, width and channels, and no dense or flatten before it`,
+    { key },
+  );
+}
+
 /** @throws ConfigError without an image, or with a window larger than it */
 function overOf(
   name: string,
-  { image }: Size,
+  before: Size,
   place: number,
   window: Extent,
   settings: { readonly strides?: Extent | undefined; readonly padding?: Padding | undefined },
 ): Over {
   const key = `model.layers.${place}`;
-  if (image === undefined) {
-    throw new ConfigError(
-      `${key}: expected images before ${name}, got columns; say \`input\` with height, width and channels, and no dense or flatten before it`,
-      { key },
-    );
-  }
+  const image = imageOf(name, before, place);
   const [height, width] = image;
   const { strides = 1, padding: own = 'valid' } = settings;
   const [size, stride] = [both(window), both(strides)];
@@ -311,6 +334,8 @@ export function layersOfNetwork({ layers }: TrainableNetwork): NetworkLayer[] {
   return layers.flatMap((layer): NetworkLayer[] => {
     switch (layer.kind) {
       case 'dropout':
+      case 'random_flip':
+      case 'random_translation':
         return [];
       case 'batch_norm':
         return [{ kind: 'scale', channels: layer.channels, pixels: layer.pixels }];

@@ -22,6 +22,7 @@ import { createCpuBackend } from '../../../../gpu-executor/cpu/index.js';
 import { autoencoder } from '../../../../jobs/estimators/autoencoder.js';
 import { decisionValues } from '../../../../jobs/estimators/model.js';
 import { cnn, networkClassifier } from '../../../../jobs/estimators/network.js';
+import { type Augmentation, augmented } from '../../../../jobs/estimators/networks/augmentation.js';
 import {
   type LayerList,
   layersOfNetwork,
@@ -173,6 +174,7 @@ describe('networks', () => {
     own: Session,
     estimator: typeof autoencoder,
     grid: Parameters<typeof gridSearch>[1]['grid'],
+    scoring?: readonly string[],
   ) =>
     gridSearch(own, {
       X: leaf(own, ROWS, COLUMNS),
@@ -187,6 +189,7 @@ describe('networks', () => {
       }),
       cv: { folds: 2 },
       estimator,
+      ...(scoring && { scoring }),
       grid: { max_iter: [3], batch_size: [5], ...grid },
       standardize: estimator === autoencoder,
     } as Parameters<typeof gridSearch>[1]);
@@ -250,6 +253,8 @@ describe('networks', () => {
 
   it('of a list are refitted to a model whose cells say the same', async () => {
     const layers: LayerList = [
+      { random_flip: 'horizontal' },
+      { random_translation: { height_factor: 0.5 } },
       { conv2d: { filters: 2, kernel_size: 2, padding: 'same', activation: 'gelu' } },
       'batch_norm',
       { depthwise_conv2d: { kernel_size: 2, padding: 'same' } },
@@ -271,6 +276,75 @@ describe('networks', () => {
       model!.layers!,
     );
     assertClose(z, dense(ROWS, 3, plain), 1e-12, 'decision values');
+  });
+
+  it('move pixels of images while they train, as they are told', async () => {
+    const [height, width, channels, rows] = [3, 4, 2, 5];
+    const X = cells(rows, height * width * channels, 1);
+    const drawn = Float64Array.of(0, 0.999, 0.7, 0.3, 0.49, 0.5, 0.2, 0.2, 0.999, 0);
+    // Along an axis of `size` pixels: what pixel `at` of a row was.
+    type Source = (at: number, size: number, draw: number, axis: number) => number;
+    const moved = (source: Source): Float64Array =>
+      Float64Array.from(X.data, (_, cell) => {
+        const c = cell % channels;
+        const x = Math.floor(cell / channels) % width;
+        const y = Math.floor(cell / channels / width) % height;
+        const row = Math.floor(cell / channels / width / height);
+        const fromY = source(y, height, drawn[2 * row]!, 0);
+        const fromX = source(x, width, drawn[2 * row + 1]!, 1);
+        const isInside = fromY >= 0 && fromY < height && fromX >= 0 && fromX < width;
+        return isInside ? X.data[((row * height + fromY) * width + fromX) * channels + c]! : 0;
+      });
+    const most = [2, 1];
+    const shifted = (at: number, draw: number, axis: number): number =>
+      at + Math.floor(draw * (2 * most[axis]! + 1)) - most[axis]!;
+    const translation = (fill_mode?: 'reflect' | 'nearest' | 'constant'): LayerList[number] => ({
+      random_translation: { height_factor: 0.6, width_factor: 0.25, fill_mode },
+    });
+    const given: [LayerList[number], Source][] = [
+      ['random_flip', (at, size, draw) => (draw < 0.5 ? size - 1 - at : at)],
+      [
+        { random_flip: 'horizontal' },
+        (at, size, draw, axis) => (axis === 1 && draw < 0.5 ? size - 1 - at : at),
+      ],
+      [translation('constant'), (at, _, draw, axis) => shifted(at, draw, axis)],
+      [
+        translation('nearest'),
+        (at, size, draw, axis) => Math.min(Math.max(shifted(at, draw, axis), 0), size - 1),
+      ],
+      [
+        translation(),
+        (at, size, draw, axis) => {
+          const to = shifted(at, draw, axis);
+          return to < 0 ? -1 - to : to < size ? to : 2 * size - 1 - to;
+        },
+      ],
+    ];
+    for (const [layer, source] of given) {
+      const { layers } = listedNetwork([layer], { height, width, channels }, X.cols, 1);
+      const [own] = layers as [Augmentation];
+      const x = leaf(session, rows, X.cols);
+      const draws = matrix(session, rows, 2, drawn);
+      const made = await augmented(own, x, draws, undefined).value();
+      assert.deepEqual([...made.data], [...moved(source)], JSON.stringify(layer));
+      const held = await augmented(own, x, draws, zeros(session, 1, 1)).value();
+      assert.deepEqual([...held.data], [...X.data]);
+    }
+  });
+
+  it('that move images train in a stack as alone, otherwise than where they lie still', async () => {
+    const scoresOf = async (first: LayerList, dropout: readonly number[]) => {
+      const layers = [[...first, { conv2d: { filters: 2, kernel_size: 2 } }, 'dropout']];
+      const input = [{ height: 2, width: 2, channels: 1 }];
+      const grid = { layers, input, dropout };
+      const { trials } = await search(session, networkClassifier, grid as never, ['neg_log_loss']);
+      return trials.flatMap((trial) => trial.splitScores.neg_log_loss!);
+    };
+    const moving: LayerList = ['random_flip', { random_translation: { width_factor: 0.5 } }];
+    const both = await scoresOf(moving, [0, 0.5]);
+    const alone = [...(await scoresOf(moving, [0])), ...(await scoresOf(moving, [0.5]))];
+    assert.deepEqual(both, alone);
+    assert.notDeepEqual(both, await scoresOf([], [0, 0.5]));
   });
 
   it('are refused where layers do not fit, by their place', async () => {
