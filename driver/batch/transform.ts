@@ -87,7 +87,10 @@ export class Transform {
       return { layout: 'shared', expr: this.maker.intern(op, inputs, attrs, payload) };
     }
     this.factorises ||= op.work === 'factorise';
-    return op.batch?.(this.#site(one, operands)) ?? this.#singly(one, operands);
+    const made = op.batch?.(this.#site(one, operands));
+    if (made !== undefined) return made;
+    this.singly.set(op.name, (this.singly.get(op.name) ?? 0) + 1);
+    return this.#apart(one, operands, 'columns');
   }
 
   #site(one: Expr, operands: readonly BatchOperand[]): BatchSite {
@@ -102,21 +105,21 @@ export class Transform {
       transposed: (operand) => this.transposed(operand),
       repeatCols: (expr, width, times) => this.repeatCols(expr, width, times),
       repeatRows: (expr, width, times) => this.repeatRows(expr, width, times),
+      apart: (layout) => this.#apart(one, operands, layout),
     };
   }
 
-  /** The node of each model, side by side. */
-  #singly(one: Expr, operands: readonly BatchOperand[]): BatchValue {
-    const { op, attrs } = one;
-    this.singly.set(op.name, (this.singly.get(op.name) ?? 0) + 1);
-    const made = Array.from({ length: this.models }, (_, k) =>
-      this.maker.intern(
-        op,
-        operands.map((operand) => this.part(operand, k)),
-        attrs,
-      ),
-    );
-    return { layout: 'columns', expr: boundModels(this.maker, 'columns', made) };
+  /** The node of each model, bound. */
+  #apart(
+    { op, attrs }: Expr,
+    operands: readonly BatchOperand[],
+    layout: Exclude<BatchLayout, 'shared'>,
+  ): BatchValue {
+    const made = Array.from({ length: this.models }, (_, k) => {
+      const parts = operands.map((operand) => this.part(operand, k));
+      return this.maker.intern(op, parts, attrs);
+    });
+    return { layout, expr: boundModels(this.maker, layout, made) };
   }
 
   #transpose(expr: Expr): Expr {

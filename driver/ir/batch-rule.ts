@@ -50,6 +50,8 @@ export interface BatchSite {
   repeatCols(expr: Expr, width: number, times: number): Expr;
   /** Each run of `width` rows, `times` times one under the other. */
   repeatRows(expr: Expr, width: number, times: number): Expr;
+  /** A node a model, of its part of each operand. */
+  apart(layout: Exclude<BatchLayout, 'shared'>): BatchValue;
 }
 
 /** One node for all models; undefined where it has to be made model by model. */

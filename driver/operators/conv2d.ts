@@ -7,7 +7,7 @@
  * attrs: those of `image-window.ts`, and groups (default 1).
  */
 import type { Attrs } from '../ir/attrs.js';
-import type { BatchOperand, BatchSite, BatchValue } from '../ir/batch-rule.js';
+import type { BatchLayout, BatchOperand, BatchSite, BatchValue } from '../ir/batch-rule.js';
 import { dtypeAttr } from '../ir/dtype.js';
 import type { Expr, Meta } from '../ir/expr.js';
 import { defineOp, type OpDef } from '../ir/op-def.js';
@@ -234,32 +234,31 @@ export const conv2dFilterGradient: OpDef = defineOp({
 });
 
 /**
- * Filters of one model each: those of shared images side by side, others as groups of channels of
- * one image. Shared filters take the images of all models as rows.
+ * Filters of one model each: those of shared images are side by side in one product, others see the
+ * images of their model. Shared filters take the images of all models as rows.
  */
 function batchConvolution(site: BatchSite, op: OpName, result: Role): BatchValue | undefined {
   const { one, operands, models, maker } = site;
   const byRows = batchByRows(site);
   if (byRows !== undefined) return byRows;
   const roles: readonly Role[] = ROLES[op];
-  const sharedAt = roles.indexOf('image');
-  const groups = (one.attrs.groups as number | undefined) ?? 1;
-  const isWide = groups === 1 && operands[sharedAt]?.layout === 'shared';
+  const isOf = (layout: BatchLayout) => (operand: BatchOperand, i: number) =>
+    operand.layout === layout && (roles[i] === 'image' || roles[i] === 'output');
+  const isWide =
+    one.attrs.groups === undefined &&
+    operands[roles.indexOf('image')]?.layout === 'shared' &&
+    !operands.some(isOf('stack'));
+  // Rows of a stack are a model's images as they lie.
+  if (!isWide) return site.apart(result === 'filter' ? 'columns' : 'stack');
   const window = windowOf(op, one.attrs);
-  const pixelCount = { image: pixelsOf(window), output: placesOf(window) };
-  const inputs = operands.map((operand: BatchOperand, i) => {
-    const role = roles[i]!;
-    if (role === 'filter' || role === 'bias') return site.columns(operand);
-    if (role === 'image' && isWide) return operand.expr;
-    return turned(site.columns(operand), [models, pixelCount[role]]);
+  const places = placesOf(window);
+  const inputs = operands.map((operand, i) => {
+    if (roles[i] === 'image') return operand.expr;
+    const columns = site.columns(operand);
+    return roles[i] === 'output' ? turned(columns, [models, places]) : columns;
   });
-  const { height, width, channels } = window;
-  const attrs = isWide
-    ? one.attrs
-    : { ...one.attrs, image: [height, width, channels * models], groups: groups * models };
-  const expr = maker.intern(one.op, inputs, attrs);
-  if (result === 'filter' || result === 'bias') return { layout: 'columns', expr };
-  return { layout: 'columns', expr: turned(expr, [pixelCount[result], models]) };
+  const expr = maker.intern(one.op, inputs, one.attrs);
+  return { layout: 'columns', expr: result === 'filter' ? expr : turned(expr, [places, models]) };
 
   /** The first two axes of a row exchanged, which moves no cell where one has a single place. */
   function turned(value: Expr, [first, second]: readonly [number, number]): Expr {
