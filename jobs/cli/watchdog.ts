@@ -28,7 +28,10 @@ export async function whenWatching(): Promise<void> {
 /** Starts the thread; call what comes back when signals mean what they usually do again. */
 export function startWatchdog(watch: Watch): () => void {
   try {
-    const worker = new Worker(new URL(import.meta.url), { workerData: watch, stderr: true });
+    const worker = new Worker(new URL('./watchdog.js', import.meta.url), {
+      workerData: watch,
+      stderr: true,
+    });
     // Without it everything else still works.
     worker.on('error', () => {});
     watching = new Promise((resolve) => worker.once('message', resolve));

@@ -1,8 +1,16 @@
 /** The command line without jobs: help, wrong usage, schema, doctor, closed pipes, start time. */
 import assert from 'node:assert/strict';
 import { execFileSync, spawnSync } from 'node:child_process';
-import { copyFileSync, mkdirSync, rmSync, utimesSync } from 'node:fs';
-import { dirname } from 'node:path';
+import {
+  copyFileSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
+import { dirname, join } from 'node:path';
 import { cliPath, reprise } from '../support/cli.js';
 import { JobFolder } from '../support/job-folder.js';
 
@@ -39,16 +47,28 @@ describe('reprise without a job', () => {
     const folder = new JobFolder();
     const said = (): string => execFileSync(process.execPath, [main], { encoding: 'utf8' });
     const main = folder.file('jobs/cli/main.js');
-    for (const [path, text] of [
-      ['jobs/cli/command.js', 'files'],
-      ['bundle/command.js', 'bundle'],
+    for (const [path, exported, text] of [
+      ['jobs/cli/command.js', 'export const runCommandLine', 'files'],
+      ['bundle/command.cjs', '// abc\nexports.runCommandLine', 'bundle'],
     ] as const) {
       mkdirSync(dirname(folder.file(path)), { recursive: true });
-      folder.write(path, `export const runCommandLine = () => console.log('${text}');`);
+      folder.write(path, `${exported} = () => console.log('${text}');`);
     }
     folder.write('package.json', '{ "type": "module" }');
     copyFileSync(cliPath, main);
-    assert.equal(said(), 'bundle\n');
+    const loader = 'load-bundle.js';
+    copyFileSync(join(dirname(cliPath), loader), join(dirname(main), loader));
+    for (let i = 0; i < 2; i++) assert.equal(said(), 'bundle\n');
+    const kept = readdirSync(folder.file('bundle'));
+    assert.equal(kept.filter((name) => /^command\.cjs\.abc-\w+-any$/.test(name)).length, 1);
+    // V8 would run code that is not whole.
+    const place = folder.file(`bundle/${kept.find((name) => name.endsWith('-any'))}`);
+    const code = readFileSync(place);
+    for (const damage of [code.subarray(0, 20), code.fill(0, 40, 80)]) {
+      writeFileSync(place, damage);
+      assert.equal(said(), 'bundle\n');
+      assert.notDeepEqual(readFileSync(place), damage);
+    }
     folder.write('jobs.tsbuildinfo', '');
     const later = Date.now() / 1000 + 5;
     utimesSync(folder.file('jobs.tsbuildinfo'), later, later);

@@ -139,5 +139,5 @@ function hasFreshBundle(root: string): boolean {
   const madeMs = (path: string): number =>
     statSync(join(root, 'dist', path), { throwIfNoEntry: false })?.mtimeMs ?? 0;
   const parts = readdirSync(join(root, 'dist')).filter((name) => name.endsWith('.tsbuildinfo'));
-  return parts.length > 0 && parts.every((part) => madeMs(part) <= madeMs('bundle/command.js'));
+  return parts.length > 0 && parts.every((part) => madeMs(part) <= madeMs('bundle/command.cjs'));
 }
