@@ -47,7 +47,20 @@ class SegmentRun {
       else if (!segment.isWhole && this.#isSink(expr)) this.#targets.push(expr);
       else this.#whole.push(expr);
     }
-    for (const expr of this.#streamed) if (this.#isNeededWhole(expr)) this.#targets.push(expr);
+    const readers = new Map<Expr, Expr[]>();
+    for (const reader of segment.nodes) {
+      if (reader.op.source === 'files') continue;
+      for (const input of reader.inputs) {
+        const known = readers.get(input);
+        if (known === undefined) readers.set(input, [reader]);
+        else known.push(reader);
+      }
+    }
+    const asked = new Set([...segment.outputs, ...segment.persist]);
+    for (const expr of this.#streamed) {
+      const isWhole = asked.has(expr) || this.#isReadWhole(expr, readers.get(expr) ?? []);
+      if (isWhole) this.#targets.push(expr);
+    }
   }
 
   async run(): Promise<SegmentResult> {
@@ -91,14 +104,11 @@ class SegmentRun {
     );
   }
 
-  #isNeededWhole(expr: Expr): boolean {
-    if (this.#segment.outputs.includes(expr) || this.#segment.persist.includes(expr)) return true;
-    return this.#segment.nodes.some((consumer) => {
-      const at = consumer.inputs.indexOf(expr);
-      if (at < 0 || consumer.op.source === 'files') return false;
-      if (!this.#streamed.has(consumer) && !this.#targets.includes(consumer)) return true;
-      const rule = consumer.op.rowRule(consumer.inputs, consumer.attrs);
-      return consumer.inputs.some((input, i) => input === expr && !rule.blocked[i]);
+  #isReadWhole(expr: Expr, readers: readonly Expr[]): boolean {
+    return readers.some((reader) => {
+      if (!this.#streamed.has(reader) && !this.#targets.includes(reader)) return true;
+      const rule = reader.op.rowRule(reader.inputs, reader.attrs);
+      return reader.inputs.some((input, i) => input === expr && !rule.blocked[i]);
     });
   }
 

@@ -131,12 +131,13 @@ export class KernelChoice {
       const all = Math.max(1, ...inputs.map(({ rows }, i) => (blocked[i] ? rows : 1)));
       const rows = Math.max(1, Math.min(all, Math.ceil((PROBE_FLOPS * all) / flops)));
       const probe = new Probe(form, blocked, rows, kind === 'reduce', this.#blas);
+      let [own, theirs] = [Infinity, Infinity];
+      // The least: the first ones load code, and a pause would choose for good.
       for (let round = 0; round < ROUNDS; round++) {
-        const own = probe.seconds(kernelOf.get(op.name)!);
-        const theirs = probe.seconds(provider.kernelOf.get(op.name)!) * provider.threads;
-        // The first ones load code.
-        if (round > 0) this.#costs.observe([{ key, seconds: own }], theirs);
+        own = Math.min(own, probe.seconds(kernelOf.get(op.name)!));
+        theirs = Math.min(theirs, probe.seconds(provider.kernelOf.get(op.name)!));
       }
+      this.#costs.observe([{ key, seconds: own }], theirs * provider.threads);
     }
     const isQuicker = this.#costs.factor(key) < WORTH;
     this.#chosen.set(key, isQuicker);
