@@ -42,8 +42,9 @@ export function codedOperands(parts: readonly Float64Matrix[]): CodedOperands | 
 
 /**
  * Adds [1, z - shift] of every row, `weights` times, to its group's moments in `sums`. Rows go group
- * by group into one table, which stays in the cache and is added to the moments at the end. A code
- * of -1 lands in a last row and column that nobody reads.
+ * by group into tables, which stay in the cache and are added to the moments at the end: a row of
+ * numbers an indicator, and a cell a pair of indicators, which is a count of two bytes where rows
+ * have no weights. A code of -1 lands in a last row and column that nobody reads.
  */
 export function addCodedRows(
   { order, pieces }: GroupedRows,
@@ -55,8 +56,13 @@ export function addCodedRows(
   const { side } = totals;
   const loop = loopOf(operands, side, weights !== undefined);
   const stride = side + 1;
-  const table = new Float64Array(stride * stride);
-  const columns = operands.numbers.cells;
+  const { places, cells: columns } = operands.numbers;
+  const of = [0, ...places];
+  const isNumber = new Uint8Array(side);
+  for (const place of of) isNumber[place] = 1;
+  const table = new Float64Array(stride * of.length);
+  const Pairs = weights === undefined ? Uint16Array : Float64Array;
+  const pairs = new Pairs(stride * stride);
   const codes = operands.indicators.map(({ rows }) => rows.codes);
   for (const { group, start, rows } of pieces) {
     const shift = shifts.subarray(group * side, (group + 1) * side);
@@ -64,11 +70,15 @@ export function addCodedRows(
     for (let from = start; from < start + rows; from += STEP_ROWS) {
       const to = Math.min(start + rows, from + STEP_ROWS);
       table.fill(0);
-      loop(table, order, from, to, shift, columns, codes, weights);
+      pairs.fill(0);
+      loop(table, pairs, order, from, to, shift, columns, codes, weights);
       const sums = totals.rowSums();
       for (let i = 0; i < side; i++) {
         const [row, own] = [base + i * side, i * stride];
-        for (let j = 0; j < side; j++) sums[row + j]! += table[own + j]!;
+        for (let j = 0; j < side; j++) sums[row + j]! += pairs[own + j]!;
+        for (let a = 0; a < of.length; a++) sums[row + of[a]!]! += table[i * of.length + a]!;
+        // An indicator's product with itself is itself.
+        if (!isNumber[i]) sums[row + i]! += table[i * of.length]!;
       }
       totals.rowsAdded(group, to - from);
     }
@@ -77,6 +87,7 @@ export function addCodedRows(
 
 type CodedLoop = (
   table: Float64Array,
+  pairs: Float64Array | Uint16Array,
   order: Int32Array,
   start: number,
   end: number,
@@ -131,7 +142,7 @@ function compile(
     for (let b = a; b < places.length; b++) {
       before.push(`let n${a}_${b} = 0;`);
       body.push(`n${a}_${b} += ${weighed[a]} * ${plain[b]};`);
-      after.push(`table[${places[a]! * stride + places[b]!}] += n${a}_${b};`);
+      after.push(`table[${places[a]! * places.length + b}] += n${a}_${b};`);
     }
   }
   let ones = 0;
@@ -142,18 +153,18 @@ function compile(
       body.push(
         `let p${ones} = ${code}; p${ones} = p${ones} < 0 ? ${side} : p${ones} + ${offset};`,
       );
-      body.push(`const r${ones} = p${ones} * ${stride};`);
-      for (const [a, place] of places.entries()) {
-        body.push(`table[r${ones} + ${place}] += ${weighed[a]};`);
-      }
+      body.push(`const r${ones} = p${ones} * ${places.length};`);
+      for (const a of places.keys()) body.push(`table[r${ones} + ${a}] += ${weighed[a]};`);
     }
   });
   for (let c = 0; c < ones; c++) {
-    for (let d = c; d < ones; d++) body.push(`table[r${c} + p${d}] += ${weight};`);
+    for (let d = c + 1; d < ones; d++) {
+      body.push(`pairs[p${c} * ${stride} + p${d}] += ${weight};`);
+    }
   }
   // The text holds nothing but numbers of columns and the names above.
   return new Function(
-    ...['table', 'order', 'start', 'end', 'shift', 'columns', 'codes', 'weights'],
+    ...['table', 'pairs', 'order', 'start', 'end', 'shift', 'columns', 'codes', 'weights'],
     `${before.join('\n')}
     for (let k = start; k < end; k++) {
       const i = order[k];
