@@ -187,7 +187,7 @@ const runIn =
 export const workloadTransfer: Bench = {
   name: 'workload-transfer',
   summary:
-    'three pretrained networks cut at 14 layers, over emoji and digits: settings of reuse (2 minutes)',
+    'three pretrained networks cut at 14 layers, over emoji and digits: settings of reuse (3 minutes)',
   run: async (recorder, { quick }) => {
     const local = await createCpuBackend();
     try {
