@@ -161,8 +161,8 @@ async function trained(network: Network, models: number, epochs: number): Promis
     {
       X: { shared: X },
       y: { shared: matrix(session, rows, 1, classes) },
-      // Each model's own, so that it is trained for itself.
-      alpha: Array.from({ length: models }, () => fill(session, 1, 1, ALPHA)),
+      // Each model has another, so that it is trained for itself.
+      alpha: Array.from({ length: models }, (_, k) => fill(session, 1, 1, ALPHA * (1 + k / 10))),
       ...Object.fromEntries(weights),
     },
     async (given) => ({ loss: await network.train(given, epochs) }),

@@ -6,33 +6,36 @@
 import type { DType } from '../ir/dtype.js';
 import type { Evaluator } from '../ir/evaluator.js';
 import { type Expr, topological } from '../ir/expr.js';
-import { type Handle, heldCells } from '../ir/value.js';
-import { HostColumns, type NodeValues } from './model-values.js';
+import { type DenseMatrix, type Handle, heldCells } from '../ir/value.js';
+import { HostColumns, type NodeValues, SharedCells } from './model-values.js';
 
 /** The state of the models of a stack, by place in it, but for what was left on a device. */
-export type HeldValues = HostColumns | NodeValues;
+export type HeldValues = HostColumns | NodeValues | SharedCells;
 export type StateValues = HeldValues | ResidentColumns;
 
-/** Columns of each model beside one another, left where they were made. */
+/** Columns of each model beside one another, or cells of all of them, left where they were made. */
 export class ResidentColumns {
   readonly value: Handle;
-  /** Of one model. */
-  readonly cols: number;
+  readonly #onHost: (cells: DenseMatrix) => HostColumns | SharedCells;
   readonly #session: Evaluator;
 
-  constructor(session: Evaluator, value: Handle, cols: number) {
+  /** @param onHost what they are once they are brought there */
+  constructor(
+    session: Evaluator,
+    value: Handle,
+    onHost: (cells: DenseMatrix) => HostColumns | SharedCells,
+  ) {
     this.#session = session;
     this.value = value;
-    this.cols = cols;
+    this.#onHost = onHost;
   }
 
   get dtype(): DType {
     return this.value.dtype;
   }
 
-  async onHost(): Promise<HostColumns> {
-    const cells = await this.#session.bring!(this.value);
-    return new HostColumns(this.#session, cells, this.cols);
+  async onHost(): Promise<HostColumns | SharedCells> {
+    return this.#onHost(await this.#session.bring!(this.value));
   }
 }
 
@@ -96,7 +99,12 @@ function bufferOf(values: StateValues): ArrayBufferLike | undefined {
 /** Places of models without numbers. */
 export function lostPlaces(state: readonly StateValues[], done: HostColumns): ReadonlySet<number> {
   const lost = new Set<number>();
-  for (const values of [...state, done]) if (values instanceof HostColumns) values.addNaN(lost);
+  for (const values of [...state, done]) {
+    if (values instanceof HostColumns) values.addNaN(lost);
+    else if (values instanceof SharedCells && values.hasNaN) {
+      for (let place = 0; place < done.value.cols; place++) lost.add(place);
+    }
+  }
   return lost;
 }
 

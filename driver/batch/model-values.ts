@@ -16,6 +16,8 @@ import { boundModels } from './transform.js';
 export interface ModelValues {
   /** The value of these models. */
   of(models: readonly number[]): BatchValue;
+  /** One value for all of these, several, where their cells are equal. */
+  alike?(models: readonly number[]): BatchValue | undefined;
 }
 
 export function sharedValue(expr: Expr): ModelValues {
@@ -69,10 +71,11 @@ export class HostColumns implements ModelValues {
 
   /** Takes the cells of models over from others, where they are in those places. */
   set(models: readonly number[], from: ModelValues, places: readonly number[]): void {
-    const source = (from as HostColumns).value;
+    const source = (from as HostColumns | SharedCells).value;
     const { cols, value } = this;
-    for (const [k, length] of stretches(models, places)) {
-      const [read, written, cells] = [places[k]! * cols, models[k]! * cols, length * cols];
+    const standing = from instanceof SharedCells ? places.map(() => 0) : places;
+    for (const [k, length] of stretches(models, standing)) {
+      const [read, written, cells] = [standing[k]! * cols, models[k]! * cols, length * cols];
       // All of both is one copy.
       const isWhole = cells === source.cols && cells === value.cols;
       const [rows, run] = isWhole ? [1, value.data.length] : [value.rows, cells];
@@ -90,6 +93,25 @@ export class HostColumns implements ModelValues {
     for (let at = 0; at < data.length; at++) {
       if (Number.isNaN(data[at])) places.add(Math.floor((at % value.cols) / cols));
     }
+  }
+
+  isAlike([first, ...others]: readonly number[]): boolean {
+    const { cols, value } = this;
+    for (let row = 0; row < value.data.length; row += value.cols) {
+      const from = row + first! * cols;
+      for (const other of others) {
+        const to = row + other * cols;
+        for (let j = 0; j < cols; j++) {
+          if (!Object.is(value.data[from + j], value.data[to + j])) return false;
+        }
+      }
+    }
+    return true;
+  }
+
+  alike(models: readonly number[]): BatchValue | undefined {
+    if (models.length === 1 || !this.isAlike(models)) return undefined;
+    return new SharedCells(this.#session, this.endOf(models[0]!)).of();
   }
 
   /** The cells of these models. */
@@ -118,6 +140,39 @@ export class HostColumns implements ModelValues {
     const isAll = models.length === this.#models && models.every((model, i) => model === i);
     const { value } = isAll ? this : this.pick(models);
     return { layout: 'columns', expr: matrix(this.#session, value, { copy: false }).expr };
+  }
+}
+
+/** Cells on the host that all models of a stack have. */
+export class SharedCells implements ModelValues {
+  readonly #session: Evaluator;
+  readonly value: DenseMatrix;
+
+  constructor(session: Evaluator, value: DenseMatrix) {
+    this.#session = session;
+    this.value = value;
+  }
+
+  get dtype(): DType {
+    return this.value.dtype;
+  }
+
+  get hasNaN(): boolean {
+    return this.value.data.some(Number.isNaN);
+  }
+
+  pick(): SharedCells {
+    return this;
+  }
+
+  /** The cells of one. */
+  endOf(): DenseMatrix {
+    const { rows, cols, data } = this.value;
+    return dense(rows, cols, data.slice());
+  }
+
+  of(): BatchValue {
+    return { layout: 'shared', expr: matrix(this.#session, this.value, { copy: false }).expr };
   }
 }
 

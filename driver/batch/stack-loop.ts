@@ -1,7 +1,8 @@
 /**
  * A loop of a traced program, for all models of a stack: each iteration is one plan for the models
  * that go on. Invariants: a model's state is the one of the step that said it is done, whatever the
- * others go on to; done models leave the stack once they are many enough to pay for it; expressions
+ * others go on to; done models leave the stack once they are many enough to pay for it; what all
+ * models of a stack have alike, and a step makes alike, is computed once for them; expressions
  * do not grow with the iterations but where state is too large to be brought to the host. State that
  * a device makes stays there from step to step, and comes to the host when a model is done. A model
  * whose loop was asked for before begins where it stood then.
@@ -11,7 +12,7 @@ import { BackendLostError } from '../errors.js';
 import type { BatchValue } from '../ir/batch-rule.js';
 import { cellBytes } from '../ir/dtype.js';
 import type { Evaluator, LoopTurns } from '../ir/evaluator.js';
-import { denseBytes, type Expr } from '../ir/expr.js';
+import { denseBytes, type Expr, topological } from '../ir/expr.js';
 import type { LoopEnd } from '../ir/loop-end.js';
 import type { DenseMatrix, Value } from '../ir/value.js';
 import { matrix } from '../matrix/create.js';
@@ -34,7 +35,13 @@ import {
   type StateValues,
   substituted,
 } from './loop-state.js';
-import { HostColumns, type ModelValues, NodeValues, type Pieces } from './model-values.js';
+import {
+  HostColumns,
+  type ModelValues,
+  NodeValues,
+  type Pieces,
+  SharedCells,
+} from './model-values.js';
 import type { StackRun } from './stack-run.js';
 import { slotLeaf } from './trace.js';
 import { boundModels } from './transform.js';
@@ -51,6 +58,8 @@ interface CompiledStep {
   readonly models: readonly number[];
   /** What the state stands as; absent for what no step changes. */
   readonly slots: readonly (Expr | undefined)[];
+  /** Parts of the state that all models have alike. */
+  readonly alike: ReadonlySet<number>;
   /** The next state where a step changes it, then whether it is the last. */
   readonly roots: readonly Expr[];
   /** Roots that may be left on the device that makes them. */
@@ -66,6 +75,8 @@ interface CompiledStep {
   /** Turns without plans, once so many were taken; false: there are none. */
   turns?: LoopTurns | false;
 }
+
+type BegunValues = HostColumns | NodeValues;
 
 interface Taken {
   readonly next: StateValues[];
@@ -162,7 +173,11 @@ export class StackLoop<S extends LoopState> {
             state = fewer;
           }
           if (compiled?.turns) compiled.turns.end();
-          compiled = this.#compile(going, state, mayLeave);
+          const alike = this.#alike(going, state);
+          const shared = state.map((values, i) => (alike.has(i) ? this.#shared(values) : values));
+          this.#memory.letGo(state, shared, () => false);
+          state = shared;
+          compiled = this.#compile(going, state, alike, mayLeave);
         }
         const most = Math.min(...going.map((model) => limits[model]! - iterations[model]!));
         const { next, done, steps } = await this.#goOn(compiled, state, going, most);
@@ -208,7 +223,7 @@ export class StackLoop<S extends LoopState> {
   }
 
   /** The state before the first step that is to be taken. */
-  async #begin(known: readonly (LoopEnd | undefined)[]): Promise<HeldValues[]> {
+  async #begin(known: readonly (LoopEnd | undefined)[]): Promise<BegunValues[]> {
     const { models } = this.#run;
     const fresh = models.filter((k) => known[k] === undefined);
     const begun = fresh.length === 0 ? [] : await this.#beginOf(fresh);
@@ -220,7 +235,7 @@ export class StackLoop<S extends LoopState> {
   }
 
   /** The state that models start with. */
-  async #beginOf(models: readonly number[]): Promise<HeldValues[]> {
+  async #beginOf(models: readonly number[]): Promise<BegunValues[]> {
     const small = this.#start.filter((_, i) => !this.#isLarge[i]);
     const onHost = small.length === 0 ? [] : await this.#run.onHost(small, models);
     const transform = this.#run.transform(models);
@@ -232,7 +247,7 @@ export class StackLoop<S extends LoopState> {
   }
 
   /** The state of all models, from that of each. */
-  #joined(at: number, parts: readonly LoopEnd['state'][number][]): HeldValues {
+  #joined(at: number, parts: readonly LoopEnd['state'][number][]): BegunValues {
     const isCells = parts.every((part): part is DenseMatrix => !('of' in part));
     if (isCells) return HostColumns.beside(this.#session, parts);
     const exprs = parts.map((part) => {
@@ -242,27 +257,74 @@ export class StackLoop<S extends LoopState> {
     return new NodeValues(this.#session, 'columns', all, this.#leaves[at]!.cols);
   }
 
+  /**
+   * Parts of the state that are the same for all these models, several, and stay so: their cells are
+   * equal now, and a step makes them of nothing but such parts and what models share.
+   */
+  #alike(models: readonly number[], state: readonly StateValues[]): ReadonlySet<number> {
+    const alike = new Set<number>();
+    if (models.length === 1 || this.#isLarge.includes(true)) return alike;
+    const places = models.map((_, place) => place);
+    const nodes = topological(this.#step);
+    const isOwnLeaf = new Set(
+      nodes.filter((node) => this.#run.valuesOf(node) && !this.#run.isShared(node, models)),
+    );
+    for (const i of state.keys()) alike.add(i);
+    const leaveOut = (): void => {
+      for (let before = Infinity; alike.size < before; ) {
+        before = alike.size;
+        const own = new Set(isOwnLeaf);
+        for (const [i, { expr }] of this.#leaves.entries()) if (!alike.has(i)) own.add(expr);
+        for (const node of nodes) if (node.inputs.some((input) => own.has(input))) own.add(node);
+        for (const i of alike) if (own.has(this.#step[i]!)) alike.delete(i);
+      }
+    };
+    leaveOut();
+    for (const i of alike) {
+      const values = state[i]!;
+      const isEqual = values instanceof HostColumns && values.isAlike(places);
+      if (!isEqual && !(values instanceof SharedCells)) alike.delete(i);
+    }
+    leaveOut();
+    return alike;
+  }
+
+  #shared(values: StateValues): StateValues {
+    if (!(values instanceof HostColumns)) return values;
+    return new SharedCells(this.#session, values.endOf(0));
+  }
+
+  /** Cells that were made for a part of the state. */
+  #made({ alike }: CompiledStep, i: number, cells: DenseMatrix): HostColumns | SharedCells {
+    if (alike.has(i)) return new SharedCells(this.#session, cells);
+    return new HostColumns(this.#session, cells, this.#leaves[i]!.cols);
+  }
+
   #compile(
     models: readonly number[],
     state: readonly StateValues[],
+    alike: ReadonlySet<number>,
     mayLeave: boolean,
   ): CompiledStep {
     const places = models.map((_, place) => place);
     const slots = state.map(({ dtype }, i) => {
       if (!this.#changed.includes(i)) return undefined;
       const { rows, cols } = this.#leaves[i]!;
-      return slotLeaf(this.#session, { rows, cols: cols * models.length, dtype });
+      const width = alike.has(i) ? cols : cols * models.length;
+      return slotLeaf(this.#session, { rows, cols: width, dtype });
     });
     const standing = this.#leaves.map(({ expr }, i) => {
       const slot = slots[i];
       // What stays as it is has no copies of its own in each step.
       const constant = (): BatchValue => (state[i] as HeldValues).of(places);
-      return [expr, slot ? { layout: 'columns' as const, expr: slot } : constant()] as const;
+      const layout = alike.has(i) ? 'shared' : 'columns';
+      return [expr, slot ? ({ layout, expr: slot } as const) : constant()] as const;
     });
     const transform = this.#run.transform(models, new Map(standing));
     const columns = (expr: Expr): Expr => transform.columns(transform.valueOf(expr));
+    const one = (expr: Expr): Expr => transform.valueOf(expr).expr;
     const roots = [
-      ...this.#changed.map((i) => columns(this.#step[i]!)),
+      ...this.#changed.map((i) => (alike.has(i) ? one : columns)(this.#step[i]!)),
       columns(this.#step.at(-1)!),
     ];
     const isPassing = !this.#isLarge.includes(true);
@@ -276,7 +338,8 @@ export class StackLoop<S extends LoopState> {
     const isLeft = mayLeave && isPassing && !mayLose;
     const stays = isLeft ? roots.slice(0, -1).filter((root) => !root.isDeterministic) : [];
     const bytes = known.reduce((sum, slot) => sum + denseBytes(slot), 0);
-    return { models, slots, roots, stays: new Set(stays), isOwn, mayLose, bytes, planned: 0 };
+    const found = { models, slots, alike, roots, stays: new Set(stays), isOwn, mayLose, bytes };
+    return { ...found, planned: 0 };
   }
 
   /**
@@ -304,7 +367,7 @@ export class StackLoop<S extends LoopState> {
     const done = new HostColumns(this.#session, turns.values.at(-1)!, 1);
     const next = [...state];
     for (const [root, i] of this.#changed.entries()) {
-      next[i] = new HostColumns(this.#session, turns.values[root]!, this.#leaves[i]!.cols);
+      next[i] = this.#made(compiled, i, turns.values[root]!);
     }
     const ends = new Set(going);
     const places = compiled.models.flatMap((model, place) => (ends.has(model) ? [place] : []));
@@ -323,24 +386,22 @@ export class StackLoop<S extends LoopState> {
     const given = new Map<Expr, DenseMatrix>();
     for (const i of this.#changed) {
       const values = state[i]!;
-      if (!(values instanceof HostColumns)) return undefined;
+      if (!(values instanceof HostColumns || values instanceof SharedCells)) return undefined;
       given.set(slots[i]!, values.value);
     }
     return this.#session.loopTurns?.(roots, given);
   }
 
   /** A step from this state. */
-  async #take(
-    { models, slots, roots, stays }: CompiledStep,
-    state: readonly StateValues[],
-  ): Promise<Taken> {
+  async #take(compiled: CompiledStep, state: readonly StateValues[]): Promise<Taken> {
+    const { models, slots, roots, stays } = compiled;
     const session = this.#session;
     const changed = this.#changed;
     const isLarge = (root: number): boolean => this.#isLarge[changed[root]!] === true;
     let exprs = roots;
     let values: Value[];
     if (session.evaluateWith !== undefined && !this.#isLarge.includes(true)) {
-      const standing = (i: number): Value => (state[i] as HostColumns | ResidentColumns).value;
+      const standing = (i: number): Value => (state[i] as Exclude<StateValues, NodeValues>).value;
       const given = new Map(changed.map((i) => [slots[i]!, standing(i)]));
       values = await session.evaluateWith(roots, given, stays);
     } else {
@@ -361,8 +422,8 @@ export class StackLoop<S extends LoopState> {
       const { cols } = this.#leaves[i]!;
       const value = isLarge(root) ? undefined : values.shift()!;
       if (value === undefined) next[i] = new NodeValues(session, 'columns', exprs[root]!, cols);
-      else if (value.kind === 'dense') next[i] = new HostColumns(session, value, cols);
-      else next[i] = new ResidentColumns(session, value, cols);
+      else if (value.kind === 'dense') next[i] = this.#made(compiled, i, value);
+      else next[i] = new ResidentColumns(session, value, (own) => this.#made(compiled, i, own));
       this.#hasLeft ||= value?.kind === 'handle';
     }
     const done = values[0]!;

@@ -81,11 +81,20 @@ export class StackRun {
     return this.#leaves.get(expr);
   }
 
-  /** The traced program over these models. @param state what further leaves stand for */
+  /** The traced program over these models. @param state what further leaves stand for, of a loop */
   transform(models: readonly number[], state?: ReadonlyMap<Expr, BatchValue>): Transform {
     const leaves = new Map<Expr, BatchValue>(state);
-    for (const [leaf, values] of this.#leaves) leaves.set(leaf, values.of(models));
+    for (const [leaf, values] of this.#leaves) {
+      leaves.set(leaf, (state && values.alike?.(models)) ?? values.of(models));
+    }
     return new Transform(this.session, models.length, leaves);
+  }
+
+  /** Whether a leaf stands for one value of all these models in a loop; state does not. */
+  isShared(leaf: Expr, models: readonly number[]): boolean {
+    const values = this.#leaves.get(leaf);
+    if (values === undefined) return false;
+    return (values.alike?.(models) ?? values.of(models)).layout === 'shared';
   }
 
   /** Values of traced nodes, of these models. */

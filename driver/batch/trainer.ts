@@ -9,6 +9,7 @@ import type { Expr } from '../ir/expr.js';
 import { Matrix } from '../matrix/matrix.js';
 import type { ArgumentValues } from './arguments.js';
 import { dryRun, stacksOn } from './dry-run.js';
+import type { ModelValues } from './model-values.js';
 import {
   type Matrices,
   type Program,
@@ -102,8 +103,12 @@ export class Trainer<R extends Matrices> {
   /** Values of these models, which are numbered from 0 in their stack. */
   #argumentsOf(models: readonly number[]): StackArguments {
     const entries = Object.entries(this.#values).map(([name, { like, values }]) => {
-      const of = (places: readonly number[]) => values.of(places.map((place) => models[place]!));
-      return [name, { like, values: { of } }] as const;
+      const at = (places: readonly number[]) => places.map((place) => models[place]!);
+      const own: ModelValues = {
+        of: (places) => values.of(at(places)),
+        alike: (places) => values.alike?.(at(places)),
+      };
+      return [name, { like, values: own }] as const;
     });
     return Object.fromEntries(entries);
   }

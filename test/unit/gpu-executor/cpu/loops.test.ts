@@ -189,6 +189,59 @@ describe('compiled loops', () => {
   }
 });
 
+describe('state that models of a stack have alike', () => {
+  const MODELS = 3;
+
+  /** Steps over a few rows at a time; model k is done after 6 + k of them. @param apart in `at` */
+  async function stepsOf(apart: number) {
+    const session = new Session({ local: await createCpuBackend(), reuse: 'off' });
+    const each = (of: (k: number) => Float64Array, rows: number): Matrix[] =>
+      Array.from({ length: MODELS }, (_, k) => matrix(session, rows, 1, of(k)));
+    const args = {
+      X: { shared: matrix(session, 40, 12, wave(480, 1)) },
+      w: each((k) => wave(12, 2 + k), 12),
+      at: each((k) => Float64Array.of(k * apart), 1),
+      most: each((k) => Float64Array.of(6 + k), 1),
+    };
+    const program = async ({ X, most, ...start }: Of) => {
+      const state: LoopState = { ...start, n: fill(X!.session, 1, 1, 0) };
+      return iterate(
+        state,
+        ({ w, at, n }) => {
+          const own = takeRows(seq(X!.session, 0, 4).add(at!), X!);
+          const next = w!.sub(own.t().matmul(own.matmul(w!).tanh()).mul(0.01));
+          const end = at!.add(7).ge(36);
+          const state = { w: next, at: end.ifelse(at!.sub(28), at!.add(7)), n: n!.add(1) };
+          return { state, done: n!.add(1).ge(most!) };
+        },
+        { maxIterations: 20 },
+      );
+    };
+    const options = { name: `alike ${apart}`, version: '1', isFresh: true };
+    const found = await batch(session, MODELS, args, program, options);
+    const cells = async (name: 'w' | 'n' | 'iterations'): Promise<number[]> => {
+      const all = await Promise.all(found.map((one) => (one as Of)[name]!.value()));
+      return all.flatMap(({ data }) => [...data]);
+    };
+    const values = [await cells('w'), await cells('n'), await cells('iterations')] as const;
+    const { kernels, compiledTurns } = session.statistics;
+    await session.close();
+    return { values, kernels, compiledTurns };
+  }
+
+  it('is computed once for all, and is that of each when it is done', async () => {
+    const alike = await stepsOf(0);
+    // Row numbers of other cells that name the same rows.
+    const apart = await stepsOf(1e-9);
+    const [[w, n, steps], [wApart, ...others]] = [alike.values, apart.values];
+    assert.deepEqual([n, steps], others);
+    assert.deepEqual(n, [6, 7, 8]);
+    for (const [i, cell] of w.entries()) assert.ok(Math.abs(cell - wApart[i]!) < 1e-12);
+    assert.ok(alike.compiledTurns > 0);
+    assert.ok(alike.kernels < apart.kernels, `${alike.kernels} of ${apart.kernels}`);
+  });
+});
+
 describe('a compiled loop', () => {
   let local: CpuBackend;
   let session: Session;
