@@ -6,11 +6,16 @@
 import type { DType } from '../ir/dtype.js';
 import type { Evaluator } from '../ir/evaluator.js';
 import { type Expr, topological } from '../ir/expr.js';
+import type { LoopEnd } from '../ir/loop-end.js';
 import { type DenseMatrix, type Handle, heldCells } from '../ir/value.js';
-import { HostColumns, type NodeValues, SharedCells } from './model-values.js';
+import { matrix } from '../matrix/create.js';
+import { HostColumns, NodeValues, SharedCells } from './model-values.js';
+import { boundModels } from './transform.js';
 
 /** The state of the models of a stack, by place in it, but for what was left on a device. */
 export type HeldValues = HostColumns | NodeValues | SharedCells;
+/** The state that a loop begins with. */
+export type BegunValues = HostColumns | NodeValues;
 export type StateValues = HeldValues | ResidentColumns;
 
 /** Columns of each model beside one another, or cells of all of them, left where they were made. */
@@ -106,6 +111,20 @@ export function lostPlaces(state: readonly StateValues[], done: HostColumns): Re
     }
   }
   return lost;
+}
+
+/** The state of all models, from that of each. @param cols of one */
+export function joinedState(
+  session: Evaluator,
+  parts: readonly LoopEnd['state'][number][],
+  cols: number,
+): BegunValues {
+  const isCells = parts.every((part): part is DenseMatrix => !('of' in part));
+  if (isCells) return HostColumns.beside(session, parts);
+  const exprs = parts.map((part) => {
+    return 'of' in part ? part.expr : matrix(session, part, { copy: false }).expr;
+  });
+  return new NodeValues(session, 'columns', boundModels(session, 'columns', exprs), cols);
 }
 
 /** Nodes over other leaves. */

@@ -12,11 +12,11 @@ import { BackendLostError } from '../errors.js';
 import type { BatchValue } from '../ir/batch-rule.js';
 import { cellBytes } from '../ir/dtype.js';
 import type { Evaluator, LoopTurns } from '../ir/evaluator.js';
-import { denseBytes, type Expr, topological } from '../ir/expr.js';
+import { denseBytes, type Expr } from '../ir/expr.js';
 import type { LoopEnd } from '../ir/loop-end.js';
 import type { DenseMatrix, Value } from '../ir/value.js';
-import { matrix } from '../matrix/create.js';
 import type { Matrix } from '../matrix/matrix.js';
+import { sharedParts } from './alike-state.js';
 import { Checkpoints, identitiesOf, knownEnds, limitsOf } from './checkpoints.js';
 import {
   checkStep,
@@ -27,8 +27,10 @@ import {
   type LoopStep,
 } from './iterate.js';
 import {
+  type BegunValues,
   type HeldValues,
   heldOf,
+  joinedState,
   lostPlaces,
   ResidentColumns,
   StateMemory,
@@ -44,7 +46,6 @@ import {
 } from './model-values.js';
 import type { StackRun } from './stack-run.js';
 import { slotLeaf } from './trace.js';
-import { boundModels } from './transform.js';
 
 /** Steps taken by plans before one is compiled, which costs about as much. */
 const PLANNED_STEPS = 3;
@@ -75,8 +76,6 @@ interface CompiledStep {
   /** Turns without plans, once so many were taken; false: there are none. */
   turns?: LoopTurns | false;
 }
-
-type BegunValues = HostColumns | NodeValues;
 
 interface Taken {
   readonly next: StateValues[];
@@ -173,11 +172,12 @@ export class StackLoop<S extends LoopState> {
             state = fewer;
           }
           if (compiled?.turns) compiled.turns.end();
-          const alike = this.#alike(going, state);
-          const shared = state.map((values, i) => (alike.has(i) ? this.#shared(values) : values));
-          this.#memory.letGo(state, shared, () => false);
-          state = shared;
-          compiled = this.#compile(going, state, alike, mayLeave);
+          const isLarge = this.#isLarge.includes(true);
+          const parts = { leaves: this.#leaves, step: this.#step, state, isLarge };
+          const shared = sharedParts(this.#run, parts, going);
+          this.#memory.letGo(state, shared.state, () => false);
+          state = shared.state;
+          compiled = this.#compile(going, state, shared.alike, mayLeave);
         }
         const most = Math.min(...going.map((model) => limits[model]! - iterations[model]!));
         const { next, done, steps } = await this.#goOn(compiled, state, going, most);
@@ -230,7 +230,7 @@ export class StackLoop<S extends LoopState> {
     if (fresh.length === models.length) return begun;
     return this.#start.map((_, i) => {
       const own = (k: number) => known[k]?.state[i] ?? begun[i]!.endOf(fresh.indexOf(k));
-      return this.#joined(i, models.map(own));
+      return joinedState(this.#session, models.map(own), this.#leaves[i]!.cols);
     });
   }
 
@@ -244,54 +244,6 @@ export class StackLoop<S extends LoopState> {
       const all = transform.columns(transform.valueOf(expr));
       return new NodeValues(this.#session, 'columns', all, expr.cols);
     });
-  }
-
-  /** The state of all models, from that of each. */
-  #joined(at: number, parts: readonly LoopEnd['state'][number][]): BegunValues {
-    const isCells = parts.every((part): part is DenseMatrix => !('of' in part));
-    if (isCells) return HostColumns.beside(this.#session, parts);
-    const exprs = parts.map((part) => {
-      return 'of' in part ? part.expr : matrix(this.#session, part, { copy: false }).expr;
-    });
-    const all = boundModels(this.#session, 'columns', exprs);
-    return new NodeValues(this.#session, 'columns', all, this.#leaves[at]!.cols);
-  }
-
-  /**
-   * Parts of the state that are the same for all these models, several, and stay so: their cells are
-   * equal now, and a step makes them of nothing but such parts and what models share.
-   */
-  #alike(models: readonly number[], state: readonly StateValues[]): ReadonlySet<number> {
-    const alike = new Set<number>();
-    if (models.length === 1 || this.#isLarge.includes(true)) return alike;
-    const places = models.map((_, place) => place);
-    const nodes = topological(this.#step);
-    const isOwnLeaf = new Set(
-      nodes.filter((node) => this.#run.valuesOf(node) && !this.#run.isShared(node, models)),
-    );
-    for (const i of state.keys()) alike.add(i);
-    const leaveOut = (): void => {
-      for (let before = Infinity; alike.size < before; ) {
-        before = alike.size;
-        const own = new Set(isOwnLeaf);
-        for (const [i, { expr }] of this.#leaves.entries()) if (!alike.has(i)) own.add(expr);
-        for (const node of nodes) if (node.inputs.some((input) => own.has(input))) own.add(node);
-        for (const i of alike) if (own.has(this.#step[i]!)) alike.delete(i);
-      }
-    };
-    leaveOut();
-    for (const i of alike) {
-      const values = state[i]!;
-      const isEqual = values instanceof HostColumns && values.isAlike(places);
-      if (!isEqual && !(values instanceof SharedCells)) alike.delete(i);
-    }
-    leaveOut();
-    return alike;
-  }
-
-  #shared(values: StateValues): StateValues {
-    if (!(values instanceof HostColumns)) return values;
-    return new SharedCells(this.#session, values.endOf(0));
   }
 
   /** Cells that were made for a part of the state. */
@@ -322,11 +274,9 @@ export class StackLoop<S extends LoopState> {
     });
     const transform = this.#run.transform(models, new Map(standing));
     const columns = (expr: Expr): Expr => transform.columns(transform.valueOf(expr));
-    const one = (expr: Expr): Expr => transform.valueOf(expr).expr;
-    const roots = [
-      ...this.#changed.map((i) => (alike.has(i) ? one : columns)(this.#step[i]!)),
-      columns(this.#step.at(-1)!),
-    ];
+    const next = (i: number): Expr =>
+      alike.has(i) ? transform.valueOf(this.#step[i]!).expr : columns(this.#step[i]!);
+    const roots = [...this.#changed.map(next), columns(this.#step.at(-1)!)];
     const isPassing = !this.#isLarge.includes(true);
     const known = slots.filter((slot) => slot !== undefined);
     const isOwn = this.#step.map((_, i) => {
@@ -386,7 +336,7 @@ export class StackLoop<S extends LoopState> {
     const given = new Map<Expr, DenseMatrix>();
     for (const i of this.#changed) {
       const values = state[i]!;
-      if (!(values instanceof HostColumns || values instanceof SharedCells)) return undefined;
+      if (!('value' in values) || values.value.kind !== 'dense') return undefined;
       given.set(slots[i]!, values.value);
     }
     return this.#session.loopTurns?.(roots, given);
@@ -439,15 +389,10 @@ export class StackLoop<S extends LoopState> {
     const results = this.#names.map(
       (name, i) => [name, this.#run.leaf(this.#leaves[i]!, ends[i]!)] as const,
     );
-    const counts = (numbers: Float64Array): Matrix =>
-      this.#run.leaf(
-        { rows: 1, cols: 1, dtype: 'float64' },
-        HostColumns.ofNumbers(this.#session, numbers),
-      );
     return {
       ...(Object.fromEntries(results) as unknown as S),
-      iterations: counts(iterations),
-      finished: counts(finished),
+      iterations: this.#run.numbers(iterations),
+      finished: this.#run.numbers(finished),
     };
   }
 }

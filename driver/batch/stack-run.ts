@@ -76,6 +76,12 @@ export class StackRun {
     return leaf;
   }
 
+  /** A leaf that stands for a number of each model. */
+  numbers(cells: Float64Array): Matrix {
+    const like = { rows: 1, cols: 1, dtype: 'float64' } as const;
+    return this.leaf(like, HostColumns.ofNumbers(this.session, cells));
+  }
+
   /** What a leaf of the trace stands for; undefined for other nodes. */
   valuesOf(expr: Expr): ModelValues | undefined {
     return this.#leaves.get(expr);
