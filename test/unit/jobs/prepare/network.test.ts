@@ -113,6 +113,24 @@ describe('a pretrained network as a step', () => {
     });
   }
 
+  it('is run once for two searches at a time, each of other cuts and penalties', async () => {
+    const counted = await countingBackend();
+    const own = new Session({ local: counted.backend });
+    const ownData = dataIn(own);
+    const grids = [
+      { network: CUTS, C: [1] },
+      { network: CUTS.slice(1), C: [0.1] },
+    ];
+    const [found] = await Promise.all(
+      grids.map((grid) => searched(own, ownData, [step, { step: 'scale' }], grid)),
+    );
+    const scores = scoresOf(found!);
+    assert.equal(scores.size, CUTS.length);
+    for (const [params, score] of scores) assert.ok(Math.abs(score - expected.get(params)!) < 1e-6);
+    assert.equal(counted.convolutions, ONCE);
+    await own.close();
+  });
+
   it('reads images of one channel and of other sizes as the network has them', async () => {
     const grey = matrix(session, [[0, 1, 2, 3, 4, 5]]);
     const images = new Images(grey, { height: 2, width: 3, channels: 1 });
