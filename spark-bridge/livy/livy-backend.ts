@@ -10,7 +10,7 @@ import type { SqlParser } from '../../driver/frame/sql/parser.js';
 import { env } from '../../driver/support/env.js';
 import { RenewableChannel, type Way } from '../channel/renewable-channel.js';
 import { buildShim } from '../embedded/install.js';
-import { nativeBlasFiles, shimDigest } from '../embedded/locations.js';
+import { nativeBlasFiles, shimDigest, wantedSpark } from '../embedded/locations.js';
 import { shimTarget } from '../embedded/spark-lines.js';
 import { createSparkBackend, type SparkBackend } from '../programs/spark-backend.js';
 import { type ConnectOptions, connectLivy, type JarDelivery } from './connect.js';
@@ -155,8 +155,12 @@ async function openBatchWay(plan: Plan): Promise<Way> {
 /** What `scala-shim/.../Fit.scala` says. */
 const MISFIT =
   /shim: expected Spark \S+ with Scala \S+ which .*? got Spark (\S+) with Scala ([\d.]+);/;
-/** What clusters behind Livy run most. */
-const LIKELY_VERSIONS: RunningVersions = { spark: '3.5', scala: '2.12' };
+/** What REPRISE_SPARK_VERSION says, else what clusters behind Livy run most. */
+function likelyVersions(): RunningVersions {
+  if (env.sparkVersion() === undefined) return { spark: '3.5', scala: '2.12' };
+  const { line, scala } = wantedSpark();
+  return { spark: line, scala };
+}
 
 async function openBatchOf(plan: Plan): Promise<Way> {
   const client = createLivyClient(plan.connection);
@@ -194,7 +198,7 @@ async function batchJar({ jar, storage, batchVersions }: Plan): Promise<string> 
   const place = jar.by === 'storage' ? jar.storage : storage;
   if (place !== undefined && 'path' in jar) {
     const { path } = jar;
-    const file = typeof path === 'string' ? path : await path(batchVersions ?? LIKELY_VERSIONS);
+    const file = typeof path === 'string' ? path : await path(batchVersions ?? likelyVersions());
     return await place.put(basename(file), await readFile(file));
   }
   throw new ConfigError(

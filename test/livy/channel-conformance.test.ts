@@ -5,9 +5,6 @@
  */
 import assert from 'node:assert/strict';
 import { randomBytes, X509Certificate } from 'node:crypto';
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { createReferenceBackend } from '../../driver/backend/reference-backend.js';
 import { DataError, ExecutionError, InternalError, UnsupportedError } from '../../driver/errors.js';
@@ -28,9 +25,7 @@ import { memorySessionStore } from '../../spark-bridge/livy/session-store.js';
 import { assertClose } from '../support/close.js';
 import { type LivyTestServer, startLivyTestServer } from '../support/livy-server/livy-server.js';
 import { realDrivers } from '../support/livy-server/real-driver.js';
-import { createTestSpark, sparkMissing } from '../support/spark.js';
-
-const CHUNK_ROWS = '500';
+import { createTestSpark, SMALL_CHUNKS, sparkMissing } from '../support/spark.js';
 
 interface Row {
   readonly name: string;
@@ -38,6 +33,8 @@ interface Row {
   readonly kind: string;
   readonly open: () => Promise<SparkBackend>;
   readonly close: () => Promise<void>;
+  /** Its shim listens on every address. */
+  readonly isEverywhere?: boolean;
 }
 
 let server: LivyTestServer;
@@ -46,7 +43,7 @@ const throughLivy = (name: string, kind: string, mode: 'session' | 'batch', allo
   name,
   kind,
   open: async () => {
-    const drivers = await realDrivers({ 'spark.reprise.chunkRows': CHUNK_ROWS });
+    const drivers = await realDrivers(SMALL_CHUNKS);
     server = await startLivyTestServer({ ...drivers, startMs: 50 });
     return await createLivyBackend({
       connection: { url: server.url },
@@ -73,7 +70,7 @@ const rows: readonly Row[] = [
     name: 'embedded',
     kind: 'direct',
     open: async () => {
-      const spark = await createTestSpark({ conf: { 'spark.reprise.chunkRows': CHUNK_ROWS } });
+      const spark = await createTestSpark({ conf: SMALL_CHUNKS });
       if (typeof spark === 'string') throw new Error(spark);
       return spark;
     },
@@ -83,7 +80,7 @@ const rows: readonly Row[] = [
   throughLivy('direct behind Livy', 'direct', 'session'),
   throughLivy('Livy batch', 'direct', 'batch'),
   // Allowed to be elsewhere, so its shim listens on every address, and by TLS.
-  throughLivy('Livy batch over TLS', 'direct', 'batch', '*'),
+  { ...throughLivy('Livy batch over TLS', 'direct', 'batch', '*'), isEverywhere: true },
 ];
 
 const program = (run: string, more: Partial<WireProgram>): WireProgram => ({
@@ -324,16 +321,9 @@ for (const row of rows) {
       assert.equal(second.statistics.counters().sparkJobs, 0);
       assert.equal(second.statistics.counters().kernels, 0);
     });
-  });
-}
 
-describe('channel conformance: a shim that listens on every address', () => {
-  it('answers nobody in plain HTTP, and only those who know its certificate', async function () {
-    this.timeout(300_000);
-    if (sparkMissing() !== undefined) this.skip();
-    const row = throughLivy('TLS only', 'direct', 'batch', '*');
-    const backend = await row.open();
-    try {
+    if (row.isEverywhere !== true) return;
+    it('answers nobody in plain HTTP, and only those who know its certificate', async () => {
       const log = [...server.sessions.values()][0]?.log ?? [];
       const said = log.find((line) => line.startsWith('REPRISE-SHIM ')) ?? '';
       const { port, certificate } = JSON.parse(said.slice(said.indexOf('{')));
@@ -349,47 +339,9 @@ describe('channel conformance: a shim that listens on every address', () => {
       assert.match(subject, /CN=reprise-shim/);
       assert.equal(publicKey.asymmetricKeyType, 'ec');
       await backend.channel.call('ping', {});
-    } finally {
-      await backend.close();
-      await row.close();
-    }
-  });
-});
-
-describe('channel conformance: an announced folder', () => {
-  it('is where a batch leaves its address when its log does not show it', async function () {
-    this.timeout(300_000);
-    if (sparkMissing() !== undefined) this.skip();
-    const folder = await mkdtemp(join(tmpdir(), 'reprise-batch-'));
-    const drivers = await realDrivers();
-    const mute = await startLivyTestServer({
-      ...drivers,
-      launch: (session) => {
-        Object.defineProperty(session, 'log', {
-          value: { push: () => 0, length: 0, slice: () => [] },
-        });
-        drivers.launch(session);
-      },
     });
-    const { folderStorage } = await import('../../spark-bridge/livy/payload-storage.js');
-    const backend = await createLivyBackend({
-      connection: { url: mute.url },
-      mode: 'batch',
-      key: 'mute',
-      store: memorySessionStore(),
-      storage: folderStorage(folder),
-      jar: { by: 'storage', path: await buildShim(), storage: folderStorage(folder) },
-    });
-    await backend.channel.call('ping', {});
-    const [batch] = [...mute.sessions.values()];
-    const shown = JSON.stringify(batch?.request);
-    assert.match(shown, /BatchMain/);
-    await backend.close();
-    assert.equal(mute.sessions.size, 0);
-    await mute.close();
-    await rm(folder, { recursive: true });
   });
-});
+}
 
 async function until(holds: () => Promise<boolean>, limitMs = 60_000): Promise<void> {
   const end = Date.now() + limitMs;

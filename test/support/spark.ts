@@ -13,6 +13,14 @@ import {
   type SparkBackend,
   startEmbeddedSpark,
 } from '../../spark-bridge/index.js';
+import { farStorage } from './far-storage.js';
+
+/**
+ * Settings under which small data are many chunks, of uneven ends. Suites say one of these or none:
+ * a JVM that is new to a worker costs some 15 s of processor time, its first jobs counted in.
+ */
+export const SMALL_CHUNKS: Readonly<Record<string, string>> = { 'spark.reprise.chunkRows': '700' };
+export const TINY_CHUNKS: Readonly<Record<string, string>> = { 'spark.reprise.chunkRows': '100' };
 
 /** Most JVMs that wait for the next suite. */
 const MAX_IDLE = 3;
@@ -47,7 +55,8 @@ export async function borrowSpark(
 ): Promise<BorrowedSpark | string> {
   const why = sparkMissing();
   if (why !== undefined) return why;
-  const full = { memoryBytes: 1024 ** 3, cores: 2, ...options };
+  const conf = { ...farStorage, ...options.conf };
+  const full = { memoryBytes: 1024 ** 3, cores: 2, ...options, conf };
   const key = JSON.stringify(full);
   const at = idle.findIndex((one) => one.key === key && !one.embedded.lost.aborted);
   const embedded = at < 0 ? await startEmbeddedSpark(full) : idle.splice(at, 1)[0]!.embedded;
