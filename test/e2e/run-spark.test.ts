@@ -95,16 +95,6 @@ describe('reprise run on embedded Spark', function () {
     assert.equal(compared, 3 * (3 * 8 + 1));
   });
 
-  it('reads the data once where squared losses are all that is asked for', async () => {
-    const override = 'scoring=[neg_mean_squared_error,r2]';
-    const [local, spark] = [await run('local', override), await run('spark', override)];
-    const [here, there] = [JSON.parse(local.stdout), JSON.parse(spark.stdout)];
-    assert.equal(there.passes, 1);
-    assert.equal(here.passes, 1);
-    assert.deepEqual(there.best.params, here.best.params);
-    assert.ok(Math.abs(there.best.score / here.best.score - 1) <= 1e-9, `${there.best.score}`);
-  });
-
   it('gives the errors of bad data that this machine gives', async () => {
     for (const override of ['data.target=date', 'data.path=none.parquet']) {
       const [local, spark] = [await run('local', override), await run('spark', override)];

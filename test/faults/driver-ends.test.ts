@@ -1,48 +1,11 @@
-/**
- * Embedded Spark that ends where nothing was computed yet, or for want of memory. Drivers that are
- * killed while they work: `driver-kills`.
- */
+/** Embedded Spark that ends for want of memory. Drivers that are killed: `driver-kills`. */
 import assert from 'node:assert/strict';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { createReferenceBackend } from '../../driver/backend/reference-backend.js';
 import { ResourceError } from '../../driver/errors.js';
 import { rand } from '../../driver/matrix/create.js';
 import { Session } from '../../driver/runtime/session.js';
 import { createSparkBackend } from '../../spark-bridge/index.js';
 import { sparkMissing } from '../support/spark.js';
-
-describe('a frame whose Spark ended before it was described', function () {
-  this.timeout(300_000);
-
-  it('is described by the next Spark', async function () {
-    if (sparkMissing() !== undefined) this.skip();
-    const folder = await mkdtemp(join(tmpdir(), 'reprise-lost-'));
-    const path = join(folder, 'two.csv');
-    await writeFile(path, 'a,b\n1,2\n3,4\n');
-    let jvm = 0;
-    const spark = await createSparkBackend({
-      memoryBytes: 1024 ** 3,
-      cores: 1,
-      onStart: (pid) => {
-        jvm = pid;
-      },
-    });
-    try {
-      process.kill(jvm, 'SIGKILL');
-      const { rows, columns } = await spark.frames.describe(path);
-      assert.equal(rows, 2);
-      assert.deepEqual(
-        columns.map(({ name }) => name),
-        ['a', 'b'],
-      );
-    } finally {
-      await spark.close();
-      await rm(folder, { recursive: true });
-    }
-  });
-});
 
 describe('a Spark driver out of memory', function () {
   this.timeout(300_000);

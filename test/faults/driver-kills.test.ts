@@ -1,13 +1,16 @@
 /**
  * Spark drivers killed while they work, real JVMs all: embedded, and behind the Livy test server by
- * statements, directly and as a batch; each way is killed three times. Faults 24 and 30, in the middle
+ * statements, directly and as a batch; each way is killed twice. Faults 24 and 30, in the middle
  * of a plan: the answer is a cold run's, only what had no value runs again, and no application stays
- * behind. Fault 29, a broken pipe to Spark: the driver is killed while a large payload is on its way
- * to it. It is stopped first, so that the kernel's buffers are full and a write is surely pending when
- * it dies; `/proc` tells that.
+ * behind. Fault 29, a broken pipe to Spark: the driver is killed while two large payloads are on
+ * their way to it. It is stopped first, so that the kernel's buffers are full and writes are surely pending when it
+ * dies; `/proc` tells that.
  */
 import assert from 'node:assert/strict';
 import { existsSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { createReferenceBackend } from '../../driver/backend/reference-backend.js';
 import { BackendLostError } from '../../driver/errors.js';
 import { type DenseMatrix, dense } from '../../driver/ir/value.js';
@@ -55,30 +58,8 @@ for (const way of sparkWays) {
       if (spark !== undefined) await way.end();
     });
 
-    it('during an upload: rejects the call with one error that has the end of the log, and goes on with another', async function () {
+    it('during uploads: rejects the call with one error that has the end of the log; a session loses nothing, and computes only what was unfinished, once', async function () {
       if (!seesSockets()) this.skip();
-      const { boot } = (await spark.channel.call('ping', {})).result;
-      const x = noise(rows);
-      const shape = { rows, cols: COLS };
-      const sent = spark.channel.call('broadcast', { handle: 'x', ...shape }, [
-        cellsToBytes(x.data),
-      ]);
-      await breakUpload(way, sent, true);
-      await assert.rejects(sent, (error) => {
-        assert.ok(error instanceof BackendLostError, String(error));
-        assert.match(error.message, /expected .* to run, got .*(SIGKILL|dead|reached)/);
-        assert.match(error.message, way.name === 'embedded' ? /logs.spark-/ : /last words/);
-        assert.ok(!JSON.stringify([error.message, error.facts]).includes(SECRET));
-        return true;
-      });
-      await spark.channel.renew?.();
-      assert.notEqual((await spark.channel.call('ping', {})).result.boot, boot);
-      assert.equal(warnings.length, 1, warnings.join('\n'));
-    });
-
-    it('during an upload: loses nothing, and computes only what was unfinished, once', async function () {
-      if (!seesSockets()) this.skip();
-      warnings.length = 0;
       const session = new Session({
         local: createReferenceBackend(),
         blocks: spark,
@@ -86,10 +67,24 @@ for (const way of sparkWays) {
       });
       const done = rand(session, 60_000, COLS, { seed: 1 }).tsmm();
       const doneValue = await done.value();
+      const { boot } = (await spark.channel.call('ping', {})).result;
       const x = noise(rows);
+      const shape = { rows, cols: COLS };
       const run = session.run();
+      const before = way.count('statement run');
+      process.kill(way.pid(), 'SIGSTOP');
+      const sent = spark.channel.call('broadcast', { handle: 'x', ...shape }, [
+        cellsToBytes(x.data),
+      ]);
       const unfinished = matrix(run, x).tsmm().value();
-      await breakUpload(way, unfinished, false);
+      await breakUploads(way, [sent, unfinished], before);
+      await assert.rejects(sent, (error) => {
+        assert.ok(error instanceof BackendLostError, String(error));
+        assert.match(error.message, /expected .* to run, got .*(SIGKILL|dead|reached)/);
+        assert.match(error.message, way.name === 'embedded' ? /logs.spark-/ : /last words/);
+        assert.ok(!JSON.stringify([error.message, error.facts]).includes(SECRET));
+        return true;
+      });
       const [again, product] = await Promise.all([done.in(run).value(), unfinished]);
       assert.deepEqual(again, doneValue);
       const cold = new Session({ local: createReferenceBackend() });
@@ -101,6 +96,7 @@ for (const way of sparkWays) {
       );
       const { kernels, sparkJobs } = run.statistics.counters();
       assert.deepEqual({ kernels, sparkJobs }, { kernels: 1, sparkJobs: 1 });
+      assert.notEqual((await spark.channel.call('ping', {})).result.boot, boot);
       assert.equal(warnings.length, 1, warnings.join('\n'));
       assert.ok(!warnings.join().includes(SECRET));
     });
@@ -136,28 +132,41 @@ for (const way of sparkWays) {
       assert.match(warnings[0] ?? '', /expected .* to run, got/);
       assert.ok(!JSON.stringify(warnings).includes(SECRET), 'no secret in the log tail');
     });
+
+    if (way.name !== 'embedded') return;
+    it('before a frame is described: the next driver describes it', async () => {
+      const folder = await mkdtemp(join(tmpdir(), 'reprise-lost-'));
+      const path = join(folder, 'two.csv');
+      await writeFile(path, 'a,b\n1,2\n3,4\n');
+      way.kill();
+      const { rows, columns } = await spark.frames.describe(path);
+      assert.equal(rows, 2);
+      assert.deepEqual(
+        columns.map(({ name }) => name),
+        ['a', 'b'],
+      );
+      await rm(folder, { recursive: true });
+    });
   });
 }
 
-/** Kills the driver while `sent` is on its way to it. */
-async function breakUpload(way: SparkWay, sent: Promise<unknown>, isFirst: boolean): Promise<void> {
+/** Kills the stopped driver while all of `sent` are on their way to it; of statements one runs at a time. */
+async function breakUploads(
+  way: SparkWay,
+  sent: readonly Promise<unknown>[],
+  statements: number,
+): Promise<void> {
   let hasEnded = false;
-  sent.then(
-    () => {
-      hasEnded = true;
-    },
-    () => {
-      hasEnded = true;
-    },
-  );
-  const statements = way.count('statement run');
-  process.kill(way.pid(), 'SIGSTOP');
+  const end = (): void => {
+    hasEnded = true;
+  };
+  for (const one of sent) one.then(end, end);
   const isUnderWay = (): boolean =>
     way.name === 'Livy statements'
       ? way.count('statement run') > statements
-      : unsentBytes() > 64 * 1024;
+      : unsentBytes().filter((bytes) => bytes > 64 * 1024).length >= sent.length;
   for (let i = 0; !isUnderWay(); i++) {
-    assert.ok(i < 2000, `expected the upload to be under way (${isFirst ? 'call' : 'session'})`);
+    assert.ok(i < 2000, `expected ${sent.length} uploads to be under way, got ${unsentBytes()}`);
     await new Promise((resolve) => setTimeout(resolve, 10));
   }
   assert.equal(hasEnded, false);
@@ -169,8 +178,8 @@ function seesSockets(): boolean {
   return existsSync('/proc/self/net/tcp');
 }
 
-/** Bytes that this process wrote to its sockets and nobody has taken yet. */
-function unsentBytes(): number {
+/** Bytes that this process wrote and nobody has taken yet, of each of its sockets. */
+function unsentBytes(): number[] {
   const own = new Set(
     readdirSync('/proc/self/fd').flatMap((fd) => {
       try {
@@ -180,14 +189,14 @@ function unsentBytes(): number {
       }
     }),
   );
-  let bytes = 0;
+  const bytes: number[] = [];
   for (const table of ['tcp', 'tcp6']) {
     const path = `/proc/self/net/${table}`;
     if (!existsSync(path)) continue;
     for (const line of readFileSync(path, 'utf8').trim().split('\n').slice(1)) {
       const fields = line.trim().split(/\s+/);
       const [queues = '', inode = ''] = [fields[4], fields[9]];
-      if (own.has(inode)) bytes += Number.parseInt(queues.split(':')[0] ?? '0', 16);
+      if (own.has(inode)) bytes.push(Number.parseInt(queues.split(':')[0] ?? '0', 16));
     }
   }
   return bytes;

@@ -59,8 +59,8 @@ describe('broadcasts', () => {
 
   before(async function () {
     this.timeout(600_000);
-    const conf = { 'spark.reprise.chunkRows': '2000' };
-    const started = await SharedSpark.start({ conf });
+    // Counts broadcasts, of which other suites may have left some.
+    const started = await SharedSpark.start({ conf: { 'spark.reprise.chunkRows': '2000' } });
     if (typeof started === 'string') {
       console.warn(`SKIPPED broadcasts: ${started}`);
       this.skip();

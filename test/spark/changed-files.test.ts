@@ -12,7 +12,7 @@ import { readJob } from '../../jobs/job-file/read-job.js';
 import { runJob } from '../../jobs/run-job.js';
 import type { RunRecord } from '../../jobs/runs/record.js';
 import { dailyJob, writeDay } from '../support/daily-files.js';
-import { farAddress, farStorage } from '../support/far-storage.js';
+import { farAddress } from '../support/far-storage.js';
 import { JobFolder } from '../support/job-folder.js';
 import { createTestSpark } from '../support/spark.js';
 
@@ -22,7 +22,7 @@ describe('a session on Spark over a file that changes for a while', function () 
   let spark: OpenSession;
   let local: OpenSession;
   before(async function () {
-    const backend = await createTestSpark({ conf: farStorage });
+    const backend = await createTestSpark();
     if (typeof backend === 'string') {
       console.log(`SKIPPED: ${backend}`);
       this.skip();

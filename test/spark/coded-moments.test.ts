@@ -15,7 +15,7 @@ import { createDuckDbEngine, type DuckDbEngine } from '../../gpu-executor/cpu/du
 import type { SparkBackend } from '../../spark-bridge/index.js';
 import { assertClose } from '../support/close.js';
 import { copyTo } from '../support/frame-data.js';
-import { createTestSpark } from '../support/spark.js';
+import { createTestSpark, TINY_CHUNKS } from '../support/spark.js';
 import { temporaryFolder } from './folder.js';
 
 const ROWS = 1000;
@@ -62,7 +62,7 @@ describe('moments of one-hot features on Spark', () => {
 
   before(async function () {
     this.timeout(600_000);
-    const made = await createTestSpark({ conf: { 'spark.reprise.chunkRows': '100' } });
+    const made = await createTestSpark({ conf: TINY_CHUNKS });
     if (typeof made === 'string') {
       console.warn(`SKIPPED moments on Spark: ${made}`);
       this.skip();

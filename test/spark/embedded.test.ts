@@ -20,11 +20,10 @@ import {
   DirectChannel,
   type EmbeddedSpark,
   type SparkBackend,
-  startEmbeddedSpark,
 } from '../../spark-bridge/index.js';
 import { assertClose } from '../support/close.js';
 import { literal, make, random, segment } from '../support/segments.js';
-import { sparkMissing } from '../support/spark.js';
+import { borrowSpark, SMALL_CHUNKS } from '../support/spark.js';
 
 function waves(rows: number, cols: number, step: number): Float64Matrix {
   const cells = Float64Array.from({ length: rows * cols }, (_, i) => Math.sin(i * step) + 2);
@@ -33,23 +32,20 @@ function waves(rows: number, cols: number, step: number): Float64Matrix {
 
 describe('embedded Spark', () => {
   let embedded: EmbeddedSpark;
+  let giveBack: (() => Promise<void>) | undefined;
   let spark: SparkBackend;
 
   before(async function () {
     this.timeout(600_000);
-    const missing = sparkMissing();
-    if (missing !== undefined) {
-      console.warn(`SKIPPED embedded Spark: ${missing}`);
+    const borrowed = await borrowSpark({ conf: SMALL_CHUNKS });
+    if (typeof borrowed === 'string') {
+      console.warn(`SKIPPED embedded Spark: ${borrowed}`);
       this.skip();
     }
-    embedded = await startEmbeddedSpark({
-      memoryBytes: 1024 ** 3,
-      cores: 2,
-      conf: { 'spark.reprise.chunkRows': '500' },
-    });
+    ({ embedded, giveBack } = borrowed);
     spark = await createSparkBackend({ channel: embedded.channel });
   });
-  after(() => embedded?.close());
+  after(() => giveBack?.());
 
   const status = async (): Promise<WireStatus> =>
     (await embedded.channel.call('status', {})).result;

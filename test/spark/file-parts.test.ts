@@ -14,6 +14,7 @@ import {
   runOverFiles,
 } from '../support/file-programs.js';
 import { temporaryHome } from '../support/frame-data.js';
+import { SMALL_CHUNKS } from '../support/spark.js';
 import { SharedSpark } from '../support/spark-session.js';
 
 const ROWS = 20_000;
@@ -26,7 +27,7 @@ describe('programs over many files on Spark', () => {
   let data: string;
   before(async function () {
     this.timeout(600_000);
-    const started = await SharedSpark.start({ conf: { 'spark.reprise.chunkRows': '4096' } });
+    const started = await SharedSpark.start({ conf: SMALL_CHUNKS });
     if (typeof started === 'string') {
       console.warn(`SKIPPED programs over many files on Spark: ${started}`);
       this.skip();

@@ -20,7 +20,7 @@ import type { SparkBackend } from '../../spark-bridge/index.js';
 import { assertNear } from '../support/close.js';
 import { assertSameCells, encodeHere, encodeOnSpark } from '../support/encode-engines.js';
 import { copyTo } from '../support/frame-data.js';
-import { createTestSpark } from '../support/spark.js';
+import { createTestSpark, TINY_CHUNKS } from '../support/spark.js';
 import { temporaryFolder } from './folder.js';
 
 const ROWS = 1000;
@@ -144,7 +144,7 @@ describe('frames on Spark', () => {
 
   before(async function () {
     this.timeout(600_000);
-    const made = await createTestSpark({ conf: { 'spark.reprise.chunkRows': '100' } });
+    const made = await createTestSpark({ conf: TINY_CHUNKS });
     if (typeof made === 'string') {
       console.warn(`SKIPPED frames on Spark: ${made}`);
       this.skip();

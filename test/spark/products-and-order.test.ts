@@ -16,6 +16,7 @@ import {
 } from '../../driver/index.js';
 import { createCpuBackend } from '../../gpu-executor/cpu/index.js';
 import { assertClose } from '../support/close.js';
+import { SMALL_CHUNKS } from '../support/spark.js';
 import { eventually, SharedSpark } from '../support/spark-session.js';
 
 const ROWS = 90_001;
@@ -31,7 +32,7 @@ describe('products and order in Spark', () => {
 
   before(async function () {
     this.timeout(600_000);
-    const started = await SharedSpark.start({ conf: { 'spark.reprise.chunkRows': '700' } });
+    const started = await SharedSpark.start({ conf: SMALL_CHUNKS });
     if (typeof started === 'string') {
       console.warn(`SKIPPED products and order in Spark: ${started}`);
       this.skip();

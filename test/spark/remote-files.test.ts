@@ -10,7 +10,7 @@ import type { OpenSession } from '../../jobs/engines.js';
 import { readJob } from '../../jobs/job-file/read-job.js';
 import { runJob } from '../../jobs/run-job.js';
 import { dailyJob, writeDay } from '../support/daily-files.js';
-import { farAddress, farStorage } from '../support/far-storage.js';
+import { farAddress } from '../support/far-storage.js';
 import { duckdb, JobFolder } from '../support/job-folder.js';
 import { createTestSpark } from '../support/spark.js';
 
@@ -19,7 +19,7 @@ describe('files in storage that Spark lists', function () {
   let folder: JobFolder;
   let open: OpenSession;
   before(async function () {
-    const spark = await createTestSpark({ conf: farStorage });
+    const spark = await createTestSpark();
     if (typeof spark === 'string') {
       console.log(`SKIPPED: ${spark}`);
       this.skip();

@@ -10,7 +10,7 @@ import type { ColumnProfile, FrameEngine, FrameSource } from '../../driver/ir/fr
 import { createDuckDbEngine, type DuckDbEngine } from '../../gpu-executor/cpu/duckdb/index.js';
 import type { SparkBackend } from '../../spark-bridge/index.js';
 import { copyTo } from '../support/frame-data.js';
-import { createTestSpark } from '../support/spark.js';
+import { createTestSpark, TINY_CHUNKS } from '../support/spark.js';
 import { CAST_EXAMPLES, SQL_TABLE } from '../support/sql-table.js';
 import { temporaryFolder } from './folder.js';
 
@@ -31,7 +31,7 @@ describe('SQL functions on both engines', function () {
   let remove: () => Promise<void>;
 
   before(async function () {
-    const made = await createTestSpark();
+    const made = await createTestSpark({ conf: TINY_CHUNKS });
     if (typeof made === 'string') {
       console.warn(`SKIPPED SQL functions on Spark: ${made}`);
       this.skip();

@@ -10,7 +10,7 @@ import type { ColumnProfile, FrameEngine } from '../../driver/ir/frame-engine.js
 import { createDuckDbEngine, type DuckDbEngine } from '../../gpu-executor/cpu/duckdb/index.js';
 import type { SparkBackend } from '../../spark-bridge/index.js';
 import { NASTY, type NastyText } from '../support/nasty-text.js';
-import { createTestSpark } from '../support/spark.js';
+import { createTestSpark, TINY_CHUNKS } from '../support/spark.js';
 import { temporaryFolder } from './folder.js';
 
 interface Told {
@@ -31,7 +31,7 @@ describe('text files on both engines', function () {
   let home: Awaited<ReturnType<typeof temporaryFolder>>;
 
   before(async function () {
-    const found = await createTestSpark();
+    const found = await createTestSpark({ conf: TINY_CHUNKS });
     if (typeof found === 'string') return this.skip();
     spark = found;
     duckdb = createDuckDbEngine();
