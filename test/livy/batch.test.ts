@@ -36,6 +36,7 @@ import {
 } from '../support/livy-server/livy-server.js';
 import { realDrivers } from '../support/livy-server/real-driver.js';
 import type { TestSession } from '../support/livy-server/sessions.js';
+import { otherLine } from '../support/other-line.js';
 import { sparkMissing } from '../support/spark.js';
 
 describe('livy batches', function () {
@@ -209,6 +210,7 @@ describe('livy batches', function () {
     this.timeout(180_000);
     await start();
     if (sparkMissing() !== undefined) this.skip();
+    await otherLine();
     await server.close();
     await start(await realDrivers());
     const folder = await mkdtemp(join(tmpdir(), 'reprise-misfit-'));

@@ -6,8 +6,8 @@ import assert from 'node:assert/strict';
 import { spawn, spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 import { packageRoot } from '../../driver/support/package-root.js';
-import { buildShim, installSpark } from '../../spark-bridge/embedded/install.js';
 import { requireJava } from '../../spark-bridge/embedded/locations.js';
+import { OTHER_LINE, otherLine, partsOf } from '../support/other-line.js';
 import { sparkMissing } from '../support/spark.js';
 
 /** Suites that show most differences: operators, types, formats, expressions. One JVM a file. */
@@ -19,24 +19,9 @@ const FILES = [
 /** float32 is the same code over the same kernels on each line: 4.2 has its cases. */
 const TITLES =
   '^(backend spark (?!.*in float32)[a-z]|frames on Spark|SQL functions on both engines)';
-const OTHER = '3.5';
 
 describe('lines of Spark, running', function () {
   this.timeout(600_000);
-  const given = process.env.REPRISE_SPARK_VERSION;
-  const asking = async <T>(line: string | undefined, work: () => Promise<T>): Promise<T> => {
-    if (line === undefined) delete process.env.REPRISE_SPARK_VERSION;
-    else process.env.REPRISE_SPARK_VERSION = line;
-    try {
-      return await work();
-    } finally {
-      if (given === undefined) delete process.env.REPRISE_SPARK_VERSION;
-      else process.env.REPRISE_SPARK_VERSION = given;
-    }
-  };
-  const parts = (line: string | undefined) =>
-    asking(line, async () => ({ spark: await installSpark(), shim: await buildShim() }));
-
   before(function () {
     const missing = process.env.SPARK_HOME ? 'SPARK_HOME is set' : sparkMissing();
     if (missing !== undefined) {
@@ -46,7 +31,7 @@ describe('lines of Spark, running', function () {
   });
 
   it('refuses to run in another Spark than its own, before anything else', async () => {
-    const [ours, other] = [await parts(undefined), await parts(OTHER)];
+    const [ours, other] = [await partsOf(undefined), await otherLine()];
     for (const [shim, { spark }] of [
       [ours.shim, other],
       [other.shim, ours],
@@ -68,14 +53,17 @@ describe('lines of Spark, running', function () {
     }
   });
 
-  it(`passes ${FILES.length} suites on Spark ${OTHER}`, async () => {
-    await parts(OTHER);
+  it(`passes ${FILES.length} suites on Spark ${OTHER_LINE}`, async () => {
+    await otherLine();
     const mocha = join(packageRoot(), 'node_modules', 'mocha', 'bin', 'mocha.js');
     const files = FILES.map((file) => join(packageRoot(), 'dist', 'test', file));
     const child = spawn(
       process.execPath,
       [mocha, '--exit', '--timeout', '300000', '--grep', TITLES, ...files],
-      { env: { ...process.env, REPRISE_SPARK_VERSION: OTHER }, stdio: ['ignore', 'pipe', 'pipe'] },
+      {
+        env: { ...process.env, REPRISE_SPARK_VERSION: OTHER_LINE },
+        stdio: ['ignore', 'pipe', 'pipe'],
+      },
     );
     let output = '';
     for (const stream of [child.stdout, child.stderr])
@@ -86,6 +74,6 @@ describe('lines of Spark, running', function () {
     assert.equal(code, 0, output);
     const passed = Number(/(\d+) passing/.exec(output)?.[1]);
     assert.ok(passed > 200, `expected some hundred tests, got ${passed}`);
-    console.log(`      ${passed} tests on Spark ${OTHER}`);
+    console.log(`      ${passed} tests on Spark ${OTHER_LINE}`);
   });
 });
