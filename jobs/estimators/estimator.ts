@@ -260,6 +260,8 @@ export interface RowData {
 export interface RowDesign {
   /** Design columns, without the intercept. */
   readonly columns: number;
+  /** Whether they are the encoded ones, neither imputed nor standardised. */
+  readonly isPlain: boolean;
   /** M w: weights of encoded columns from those of design columns. @shape [design + 1, m] */
   readonly expand: (weights: Matrix) => Matrix;
   /**

@@ -169,6 +169,7 @@ export function rowDesign(given: FitMatrices, encoded: number): RowDesign {
   const isPlain = scale === undefined && map === undefined && imputes === undefined;
   return {
     columns,
+    isPlain,
     expand: (weights) => {
       if (isPlain) return weights;
       const { coefficients, intercept } = unscaled(weights);

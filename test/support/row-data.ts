@@ -26,6 +26,7 @@ export function rowData(
     models,
     design: {
       columns: X.cols,
+      isPlain: true,
       expand: same,
       rows: same,
       restored: same,

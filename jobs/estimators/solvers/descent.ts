@@ -4,7 +4,8 @@
  * taken when the slope along it has not turned up by more than it went down, which for a convex
  * function means that it went down; else it is cut, for each column by its own slope. The value of
  * the function is not needed, so it is not computed, and its rounding does not end the descent early.
- * Passes of fewer digits may lead; only exact ones end a descent, whatever led there.
+ * Passes of fewer digits may lead; they end a descent only where their rounding is known to be far
+ * below the tolerance. Else exact ones do, whatever led there.
  *
  * Source: the test of steps by slopes is the approximate Wolfe condition of Hager and Zhang (SIAM J.
  * Optim. 2005).
@@ -60,6 +61,8 @@ export interface DescentProblem {
   readonly maxIterations: number;
   /** A cheaper pass of fewer digits, which leads as far as it can. */
   readonly rough?: (point: Matrix) => Seen;
+  /** Whether its rounding is far below the tolerance about a point: [1, 1] or [1, c]. */
+  readonly isSureAt?: (point: Matrix) => Matrix;
 }
 
 export interface Minimum {
@@ -91,28 +94,26 @@ export async function descend(descent: DescentProblem): Promise<Minimum> {
     ...descent.memory,
   };
   const isRough = rough !== undefined && maxIterations > 1;
-  const from = isRough ? await roughly(descent, rough, state) : state;
-  const next = ({ left, isFirst, ...at }: LoopState) => {
+  const { from, most } = isRough ? await roughly(descent, rough, state) : { from: state };
+  const next = ({ isFirst, ...at }: LoopState) => {
     const { state: own, isEnd, last } = stepFrom(descent, descent.pass, at, isFirst);
     // The last step is known and small: taking it costs no gradient. A column whose step is
     // small before those of others are goes on from where its gradient is known.
     const point = isEnd.and(last.isClose).ifelse(own.point!.add(own.direction!), own.point!);
-    if (left === undefined) return { state: { ...own, point }, done: isEnd };
-    const isLast = left.le(1);
-    const after = { left: left.sub(1), isFirst: isFirst!.mul(0) };
-    return { state: { ...own, point, ...after }, done: isEnd.or(isLast) };
+    const after = isFirst ? { isFirst: isFirst.mul(0) } : {};
+    return { state: { ...own, point, ...after }, done: isEnd };
   };
-  const { point, ending } = await iterate(from, next, { maxIterations });
+  const { point, ending } = await iterate(from, next, { maxIterations, ...(most && { most }) });
   return { point: point!, ending: ending!.max().asMatrix() };
 }
 
-/** Where rough passes lead, and how many exact ones may follow. */
+/** Where rough passes lead, and how many exact ones may follow: none where they are sure. */
 async function roughly(
   descent: DescentProblem,
   pass: (point: Matrix) => Seen,
   start: LoopState,
-): Promise<LoopState> {
-  const { one, tolerance, maxIterations } = descent;
+): Promise<{ readonly from: LoopState; readonly most: Matrix }> {
+  const { one, tolerance, maxIterations, isSureAt } = descent;
   const wanted = one.mul(tolerance).maximum(LEAST_ROUGH);
   const begin = { ...start, best: one.div(0), idle: one.mul(0) };
   const next = ({ best, idle, ...at }: LoopState) => {
@@ -136,9 +137,12 @@ async function roughly(
   const isClose = step!.ge(1).and(ending!.le(wanted));
   const last = isClose.ifelse(direction!, 0);
   const left = iterations.neg().add(maxIterations);
-  // Only exact passes say that a fit has ended.
-  const state = { ...memory, point: point!, direction: last, step: one, ending: one };
-  return { ...state, left, isFirst: one };
+  const sure = isSureAt && isClose.and(isSureAt(point!)).min().asMatrix();
+  const state = { ...memory, direction: last, step: one, isFirst: one };
+  if (sure === undefined) return { from: { ...state, point: point!, ending: one }, most: left };
+  const reached = sure.ifelse(point!.add(last), point!);
+  const from = { ...state, point: reached, ending: sure.ifelse(ending!, one) };
+  return { from, most: sure.ifelse(0, left) };
 }
 
 /**

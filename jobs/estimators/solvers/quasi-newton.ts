@@ -14,6 +14,11 @@ export interface SmoothProblem {
   readonly gradient: (point: Matrix) => Matrix;
   /** The same of fewer digits, cheaper, for the most of the way. */
   readonly rough?: (point: Matrix) => Matrix;
+  /**
+   * Squared size of a step by its rounding alone at a point of this squared size, both in the norm of
+   * the Hessian, by column; absent where nothing is known of it. @shape [1, c] or [1, 1] -> [1, c]
+   */
+  readonly rounding?: (whole: Matrix) => Matrix;
   /** About the diagonal of the Hessian, positive: [p, c] or [p, 1]. */
   readonly hessian: Matrix;
   /** The same where the point is, [p, c], from the pass that gives the gradient: for fewer steps. */
@@ -38,6 +43,9 @@ export interface SmoothProblem {
   readonly memory?: number;
 }
 
+/** Of squared steps that end a descent, the share that rounding may be of them. */
+const SURE = 1e-2;
+
 type Pair = readonly [step: Matrix, change: Matrix, weight: Matrix];
 
 export function minimise(problem: SmoothProblem): Promise<Minimum> {
@@ -45,6 +53,7 @@ export function minimise(problem: SmoothProblem): Promise<Minimum> {
     start,
     gradient,
     rough,
+    rounding,
     hessianAt,
     memory: pairs = 6,
     measured,
@@ -70,6 +79,14 @@ export function minimise(problem: SmoothProblem): Promise<Minimum> {
       return joint ? own.sub(own.rowSums().div(cols)) : own;
     };
 
+  const wholeAt = (point: Matrix, hessian: Matrix): Matrix =>
+    (problem.whole ?? dot(point.square().mul(measured), hessian)).add(bound);
+  const isSureAt = (point: Matrix): Matrix => {
+    const whole = wholeAt(point, problem.hessian);
+    const own = rounding!(whole);
+    return (joint ? own.sum() : own).le(whole.mul(squared(tolerance)).mul(SURE));
+  };
+
   const ahead = ({ taken, point, slope, move, seen, before, memory }: Trial): Ahead => {
     const hessian = seen.diagonal ? taken.ifelse(seen.diagonal, memory.hessian!) : problem.hessian;
     const change = taken.ifelse(seen.slope.sub(before), 0);
@@ -89,7 +106,7 @@ export function minimise(problem: SmoothProblem): Promise<Minimum> {
     const decrement = dot(direction, slope).neg();
     // The direction by a better guess is as long as the function along the last step was flat.
     const size = problem.inverse ? decrement : decrement.div(flat);
-    const whole = (problem.whole ?? dot(point.square().mul(measured), hessian)).add(bound);
+    const whole = wholeAt(point, hessian);
     const own: Record<string, Matrix> = { flat, ...(hessianAt ? { hessian } : {}) };
     for (const [i, [a, b, c]] of kept.entries()) {
       Object.assign(own, { [`s${i}`]: a, [`u${i}`]: b, [`r${i}`]: c });
@@ -103,6 +120,7 @@ export function minimise(problem: SmoothProblem): Promise<Minimum> {
       ...(hessianAt ? { diagonal: hessianAt(point) } : {}),
     }),
     ...(rough ? { rough: (point) => ({ slope: rough(point) }) } : {}),
+    ...(rounding ? { isSureAt } : {}),
     along: (slope, _, direction) => dot(direction, slope),
     maxIterations: problem.maxIterations,
   });

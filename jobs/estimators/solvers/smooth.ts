@@ -81,7 +81,7 @@ export async function fitSmooth(fit: SmoothFit): Promise<Ended> {
   };
   const { point, ending } = await (solver === 'newton'
     ? newtonFit(fit, at, { ...common, curvature, known })
-    : gradientFit(fit, at, { ...common, known }));
+    : gradientFit(fit, at, { ...common, curvature, known }));
   return { weights: at.weights(point), ending };
 }
 
@@ -136,6 +136,8 @@ interface Start {
   readonly floor: Matrix;
   readonly tolerance: number | Matrix;
   readonly maxIterations: number;
+  /** Of all rows, about the sum of the losses' second derivatives: [1, c]. */
+  readonly curvature: Matrix;
   /** About the diagonal of the Hessian: [p, c]. */
   readonly known: Matrix;
 }
@@ -143,7 +145,7 @@ interface Start {
 function gradientFit(
   fit: SmoothFit,
   at: Coordinates,
-  { known, ...start }: Start,
+  { known, curvature, ...start }: Start,
 ): Promise<Minimum> {
   const { rows, target, weight, loss, l2, joint = false } = fit;
   const mapsFor = ({ dtype }: Matrix): CoordinateMaps =>
@@ -177,12 +179,41 @@ function gradientFit(
   return minimise({
     ...start,
     gradient: ofColumns(rows.X),
-    ...(rough && !wide ? { rough } : {}),
+    ...(rough && !wide ? { rough, ...roughRounding(fit, at, known, curvature) } : {}),
     hessian,
     joint,
     ...near,
     ...(wide ? { hessianAt: (v) => wide(at.weights(v)), memory: WIDE_MEMORY } : {}),
   });
+}
+
+/** Of float32, and of sums of some hundred products in it: of a cell. */
+const CELL_ROUNDING = 2 ** -24;
+const PRODUCT_ROUNDING = 16 * CELL_ROUNDING;
+/** About the largest mean square of a loss's derivative: that of a squared hinge at 0. */
+const SLOPE_SQUARE = 4;
+
+/**
+ * What float32 passes can't tell: rounding of rows, which moves decision values, and of sums of
+ * slopes, each taken to be of any sign. Columns far from 0 beside their spread have much of both.
+ */
+function roughRounding(
+  { rows, weight, total }: SmoothFit,
+  { single, squares, penalties }: Coordinates,
+  known: Matrix,
+  curvature: Matrix,
+): Pick<SmoothProblem, 'rounding'> {
+  const { isPlain, all } = rows.design;
+  // Of other columns and coordinates it is not known.
+  if (!isPlain || single === undefined) return {};
+  const columns = all.mean.square().add(all.spread.div(all.count));
+  const far = columns.sum();
+  const reach = rows.turned
+    ? squares.div(known).colSums()
+    : penalties.mul(columns.max()).div(known).colSums().add(known.recip().mul(far).colMaxs());
+  const bySums = total.mul(weight.max()).mul(SLOPE_SQUARE * PRODUCT_ROUNDING ** 2);
+  const byRows = curvature.mul(CELL_ROUNDING ** 2);
+  return { rounding: (whole) => bySums.add(whole.mul(byRows)).mul(reach) };
 }
 
 /** Pairs that are kept beside curvature that is taken over: three took as many passes. */
@@ -244,7 +275,7 @@ const SUM_ROUNDING = 4 * Number.EPSILON;
 function newtonFit(
   { rows, target, weight, loss, l2 }: SmoothFit,
   at: Coordinates,
-  { known, curvature, floor, ...start }: Start & { readonly curvature: Matrix },
+  { known, curvature, floor, ...start }: Start,
 ): Promise<Minimum> {
   const { X, design } = rows;
   const { count, mean } = design.all;

@@ -209,6 +209,7 @@ async function plainRows(X: Matrix): Promise<RowData> {
     models: 1,
     design: {
       columns: cols,
+      isPlain: true,
       expand: (weights) => weights,
       rows: (own) => own,
       restored: (layer) => layer,

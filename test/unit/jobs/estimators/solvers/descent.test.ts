@@ -1,6 +1,7 @@
 /**
  * Columns that are problems of their own end as if alone: one whose step is small before those of
- * the others are is not moved by it again in each pass that the others take.
+ * the others are is not moved by it again in each pass that the others take. Passes of fewer digits
+ * end them where that is sure.
  */
 import assert from 'node:assert/strict';
 import { type Matrix, matrix, ones, Session } from '../../../../../driver/index.js';
@@ -21,7 +22,8 @@ describe('descent of several columns', () => {
   });
   after(() => session.close());
 
-  const descend = async (columns: readonly number[]) => {
+  /** @param rounding of rough passes, which lead; absent: none do */
+  const descend = async (columns: readonly number[], rounding?: number) => {
     const rows = FORMS[0]!.map((_, i) => columns.map((c) => FORMS[c]![i]!));
     const form = matrix(session, rows);
     let passes = 0;
@@ -29,7 +31,9 @@ describe('descent of several columns', () => {
       passes++;
       return point.sub(1).mul(form);
     };
+    const rough = (point: Matrix): Matrix => point.cast('float32').cast('float64').sub(1).mul(form);
     const { point } = await minimise({
+      ...(rounding === undefined ? {} : { rough, rounding: () => matrix(session, [[rounding]]) }),
       start: matrix(session, form.rows, form.cols, new Float64Array(form.rows * form.cols)),
       ...{ gradient, hessian: ones(session, form.rows, 1), measured: ones(session, form.rows, 1) },
       floor: matrix(session, [[1e-20]]),
@@ -43,5 +47,15 @@ describe('descent of several columns', () => {
     const { passes, point } = await descend([0, 1, 2]);
     assert.ok(passes <= Math.max(...alone) + 1, `${passes} passes, alone ${alone}`);
     for (const cell of point) assert.ok(Math.abs(cell - 1) < 0.05, `${cell}, not 1`);
+  });
+
+  it('ends by rough passes where their rounding is far below the tolerance', async () => {
+    const sure = await descend([0, 1], 1e-10);
+    // A step is traced, which is what the loop is known by.
+    assert.equal(sure.passes, 1);
+    for (const cell of sure.point) assert.ok(Math.abs(cell - 1) < 0.05, `${cell}, not 1`);
+    for (const rounding of [1, Number.NaN]) {
+      assert.ok((await descend([0, 1], rounding)).passes > 1, `a rounding of ${rounding}`);
+    }
   });
 });
