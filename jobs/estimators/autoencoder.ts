@@ -66,7 +66,7 @@ export const autoencoder: RowEstimator = {
   // Each hidden layer is weights, then an activation.
   codeLayers: (params) => 2 * (codeOf(ownParams(params)) + 1),
   reads: 'rows',
-  version: 1,
+  version: 2,
   stacked: DESCENT_NUMBERS,
   fitsWide: () => true,
   ends: trainingEnds('learning_rate'),

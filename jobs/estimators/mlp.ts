@@ -91,7 +91,7 @@ function mlp(
       return layersOfNetwork(networkOf(mlpParams(params), columns, outputsOf(classes)));
     },
     reads: 'rows',
-    version: 1,
+    version: 2,
     stacked: [
       ...['alpha', 'learning_rate_init', 'power_t', ...TRAINING_NUMBERS],
       ...['momentum', 'beta_1', 'beta_2'],

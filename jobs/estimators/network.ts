@@ -89,7 +89,7 @@ function network({ list, ...facts }: Facts): RowEstimator {
     outputs: (_, classes) => outputsOf(classes),
     network: (params, classes, columns) => layersOfNetwork(networkOf(params, columns, classes)),
     reads: 'rows',
-    version: 1,
+    version: 2,
     stacked: DESCENT_NUMBERS,
     fitsWide: () => true,
     ends: trainingEnds('learning_rate'),

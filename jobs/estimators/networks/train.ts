@@ -11,6 +11,7 @@ import {
   descentFrom,
   foldCols,
   gradient,
+  groupSums,
   iterate,
   type LoopState,
   type Matrix,
@@ -19,6 +20,7 @@ import {
   seq,
   shuffledAt,
   takeRows,
+  uniformAt,
   zeros,
 } from '../../../driver/index.js';
 import { normalScale } from '../../../driver/matrix/images.js';
@@ -60,14 +62,14 @@ export async function trainNetwork(
   const count = isTraining.sum().asMatrix();
   const norms = normsOf(network).map(({ channels }) => firstMoments(X, channels));
   const learned = { ...named('layer', first), ...named('norm', norms) };
+  const trained = validation ? count.sub(count.mul(validation).ceil()) : undefined;
   const start: LoopState = {
     ...{ epoch: none, at: none, sum: none, loss: none, best: none.add(Number.MAX_VALUE) },
     ...{ stale: none, taken: none, rate: numbers.rate.add(0), isConverged: none },
-    // Training rows first, in their order.
-    order: isTraining.not().order(),
+    order: trained ? orderBefore(rows, training, isTraining, trained) : isTraining.not().order(),
     count,
-    ...(validation && {
-      trained: count.sub(count.mul(validation).ceil()),
+    ...(trained && {
+      trained,
       scores: zeros(session, 1, SCORE_SUMS),
       ...prefixed('best', learned),
     }),
@@ -75,8 +77,7 @@ export async function trainNetwork(
     ...named('norm', norms),
   };
   const stepsOf = (own: Matrix): Matrix => own.div(batchRows).ceil();
-  const { trained = count } = start as Readonly<Record<string, Matrix>>;
-  const steps = validation ? stepsOf(trained).add(stepsOf(count.sub(trained))) : stepsOf(count);
+  const steps = trained ? stepsOf(trained).add(stepsOf(count.sub(trained))) : stepsOf(count);
   const end = await iterate(start, (state) => stepOf(rows, training, state), {
     // More epochs are more of the same loop, which goes on where it stood after fewer.
     maxIterations: maxEpochs * (Math.ceil(X.rows / batchRows) + 1),
@@ -84,6 +85,35 @@ export async function trainNetwork(
   });
   const kept = validation ? (name: string) => end[`best ${name}`]! : (name: string) => end[name]!;
   return { layers: matricesOf(network, X, kept), isConverged: end.isConverged!, loss: end.loss! };
+}
+
+/**
+ * Rows that train, in their order, then those that are held out, then the others: [n, 1]. Of each
+ * class as large a share is held out: rows are drawn within their class, and the last of all go by
+ * their place in it.
+ */
+export function orderBefore(
+  { X: { session, rows }, y, classes }: Rows,
+  { shuffles, numbers }: Pick<Training, 'shuffles' | 'numbers'>,
+  isTraining: Matrix,
+  trained: Matrix,
+): Matrix {
+  const inOrder = seq(session, 0, rows - 1);
+  const seed = numbers.seed.mul(SEEDS).add(SPLIT_SEED);
+  const drawn = shuffles ? uniformAt(inOrder, seed, 1) : inOrder.div(rows);
+  // A permutation in the order of its cells is its inverse.
+  const placesBy = (key: Matrix): Matrix =>
+    isTraining.ifelse(key, Number.MAX_VALUE).order().order();
+  let key = drawn;
+  if (classes > 0) {
+    const own = y.cast('float64');
+    const counts = groupSums(own, isTraining, classes);
+    const numbersOf = seq(session, 0, classes - 1);
+    const starts = numbersOf.gt(numbersOf.t()).matmul(counts);
+    const place = placesBy(own.add(drawn)).sub(takeRows(own, starts));
+    key = place.add(0.5).div(takeRows(own, counts));
+  }
+  return placesBy(key).ge(trained).add(isTraining.not()).order();
 }
 
 function named(kind: string, matrices: readonly Matrix[]): LoopState {
@@ -167,13 +197,11 @@ function batchOf({ X, y, weight }: Rows, training: Training, state: LoopState): 
   const isTraining = validation ? at!.lt(trained!) : undefined;
   const places = seq(X.session, 0, batchRows - 1).add(at!);
   const isRow = places.lt(isTraining ? isTraining.ifelse(trained!, count!) : count!);
-  const seedOf = (own: Matrix | number): Matrix => numbers.seed.mul(SEEDS).add(own);
-  let shuffled = shuffles ? shuffledAt(places, seedOf(epoch!), trained!) : places;
-  if (isTraining && shuffles) {
-    const either = isTraining.ifelse(shuffled, places);
-    shuffled = shuffledAt(either.maximum(0), seedOf(SPLIT_SEED), count!);
-  }
-  const numbersOf = isRow.ifelse(takeRows(shuffled, order!), -1);
+  const shuffled = shuffles
+    ? shuffledAt(places, numbers.seed.mul(SEEDS).add(epoch!), trained!)
+    : places;
+  const either = isTraining && shuffles ? isTraining.ifelse(shuffled, places) : shuffled;
+  const numbersOf = isRow.ifelse(takeRows(either, order!), -1);
   const own = takeRows(numbersOf, weight).cast(X.dtype);
   return {
     x: takeRows(numbersOf, X),

@@ -48,7 +48,7 @@ export interface Training {
 export const SEEDS = 2 ** 20;
 /** Seeds of first weights lie after those of epochs. */
 export const FIRST_SEED = SEEDS - 64;
-/** Which rows are held out. */
+/** Of what rows are held out by. */
 export const SPLIT_SEED = FIRST_SEED - 1;
 /** Rows of the design, as layers and as cells of batches. */
 export type Rows = Pick<RowData, 'X' | 'y' | 'weight' | 'design' | 'classes'>;

@@ -14,7 +14,7 @@ import { decisionValues } from '../../../../jobs/estimators/model.js';
 import { perceptron } from '../../../../jobs/estimators/networks/layer-list.js';
 import type { Activation } from '../../../../jobs/estimators/networks/layers.js';
 import { layersOfCells } from '../../../../jobs/estimators/networks/stored-layers.js';
-import { trainNetwork } from '../../../../jobs/estimators/networks/train.js';
+import { orderBefore, trainNetwork } from '../../../../jobs/estimators/networks/train.js';
 import type { NetworkLoss } from '../../../../jobs/estimators/networks/training.js';
 import { gridSearch } from '../../../../jobs/search/grid-search.js';
 import { assertClose } from '../../../support/close.js';
@@ -146,6 +146,53 @@ describe('multilayer perceptrons', () => {
       }
     });
   }
+
+  it('holds out as large a share of each class, drawn by the seed', async () => {
+    const [rows, held] = [60, 15];
+    // 36, 16 and 8 rows of the classes; every fifth row does not train.
+    const classOf = (i: number): number => (i % 15 < 9 ? 0 : i % 15 < 13 ? 1 : 2);
+    const y = Array.from({ length: rows }, (_, i) => classOf(i));
+    const trains = y.map((_, i) => (i % 5 === 4 ? 0 : 1));
+    const count = trains.filter((one) => one === 1).length;
+    const number = (value: number): Matrix => fill(session, 1, 1, value);
+    const data = rowData(
+      leaf(session, rows, 2),
+      matrix(session, rows, 1, y),
+      matrix(session, rows, 1, trains),
+      3,
+    );
+    const orders = await Promise.all(
+      [0, 1].map(async (seed) => {
+        const numbers = { rate: number(1), tolerance: number(0), seed: number(seed) };
+        const order = orderBefore(
+          data,
+          { shuffles: true, numbers },
+          data.weight.gt(0),
+          number(count - held),
+        );
+        return [...(await order.value()).data];
+      }),
+    );
+    assert.notDeepEqual(orders[0], orders[1]);
+    for (const order of orders) {
+      const parts = [
+        order.slice(0, count - held),
+        order.slice(count - held, count),
+        order.slice(count),
+      ];
+      for (const part of parts)
+        assert.deepEqual(
+          part,
+          part.toSorted((a, b) => a - b),
+        );
+      assert.ok(parts[2]!.every((row) => trains[row] === 0));
+      for (const own of [0, 1, 2]) {
+        const all = order.slice(0, count).filter((row) => y[row] === own).length;
+        const found = parts[1]!.filter((row) => y[row] === own).length;
+        assert.ok(Math.abs(found - (all * held) / count) < 1, `${found} of ${all} of class ${own}`);
+      }
+    }
+  });
 
   const search = async (own: Session, given: Readonly<Record<string, readonly number[]>>) => {
     const standard = { hidden_layer_sizes: [[6, 3]], max_iter: [4], batch_size: [5] };
