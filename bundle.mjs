@@ -32,6 +32,8 @@ await Promise.all([
     entryPoints: [`${root}dist/jobs/cli/command.js`],
     outfile: command,
     format: 'cjs',
+    // Node 20 can't import from a script with kept code.
+    supported: { 'dynamic-import': false },
     external: Object.keys(dependencies).filter((name) => !within.includes(name)),
     alias: Object.fromEntries(
       ['zod', 'yaml'].map((name) => [name, fileURLToPath(import.meta.resolve(name))]),

@@ -7,6 +7,7 @@ import { availableParallelism } from 'node:os';
 import { dirname } from 'node:path';
 import { type Expr, printPlan, verifyUnchanged } from '../driver/index.js';
 import { cacheUsage } from '../driver/reuse/cache-usage.js';
+import { peakMemoryBytes } from '../driver/support/memory.js';
 import { packageVersion } from '../driver/support/package-root.js';
 import { deviceWarnings } from './devices/device-warnings.js';
 import type { Job } from './job-file/job.js';
@@ -110,7 +111,7 @@ async function runIn(
     kernels: counters.kernels,
     ...(open.devices ? { devices: Object.fromEntries(statistics.devices()) } : {}),
     seconds: clock.seconds(),
-    peakMemoryBytes: process.resourceUsage().maxRSS * 1024,
+    peakMemoryBytes: peakMemoryBytes(),
     memory,
     cache: cacheUsage(session.cache),
     ...(store ? { store: storeUsage(store) } : {}),

@@ -4,6 +4,7 @@
  * what a run computes has room beside what is kept. The whole is `REPRISE_MEMORY` or `--memory`; by
  * default it follows the machine, or the container this process is in.
  */
+import { readFileSync } from 'node:fs';
 import { totalmem } from 'node:os';
 import { env } from './env.js';
 import { formatBytes, sizeOrShare, wrongSetting } from './size.js';
@@ -53,6 +54,20 @@ export interface Machine {
   readonly totalBytes: number;
   readonly freeBytes: number;
   readonly isContainer: boolean;
+}
+
+/**
+ * The most memory that this process has had resident. On Linux `getrusage` says that of the process
+ * it was started by, where that had more: what is counted for a program begins before it is loaded.
+ * @units bytes
+ */
+export function peakMemoryBytes(): number {
+  try {
+    const [, kibibytes] = /^VmHWM:\s+(\d+) kB$/m.exec(readFileSync('/proc/self/status', 'utf8'))!;
+    return Number(kibibytes) * 1024;
+  } catch {
+    return process.resourceUsage().maxRSS * 1024;
+  }
 }
 
 let given: { readonly text: string; readonly key: string } | undefined;

@@ -10,7 +10,7 @@ import { createRequire } from 'node:module';
 import { dirname } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { cachedDataVersionTag } from 'node:v8';
-import { Script, constants as vmConstants } from 'node:vm';
+import { Script } from 'node:vm';
 
 type Command = typeof import('./command.js');
 
@@ -41,7 +41,6 @@ export function loadBundle(path: string, args: readonly string[]): Command {
     {
       filename: pathToFileURL(path).href,
       ...(kept === undefined ? {} : { cachedData: kept.cachedData }),
-      importModuleDynamically: vmConstants.USE_MAIN_CONTEXT_DEFAULT_LOADER,
     },
   );
   const isUsed = script.cachedDataRejected === false;
