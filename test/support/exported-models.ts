@@ -8,7 +8,6 @@ import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { encodeBlock } from '../../driver/operators/encode-block.js';
 import type { Activation } from '../../jobs/estimators/networks/layers.js';
-import { layersOfCells } from '../../jobs/estimators/networks/stored-layers.js';
 import { onnxModel } from '../../jobs/export/onnx.js';
 import { pmmlModel } from '../../jobs/export/pmml.js';
 import { modelEncoding } from '../../jobs/model/encoding.js';
@@ -20,6 +19,7 @@ import {
 } from '../../jobs/model/model-file.js';
 import { modelFor, outputColumns } from '../../jobs/predict/outputs.js';
 import { applyToRows } from '../../jobs/prepare/stored-stages.js';
+import { layersOfCells } from './plain-layers.js';
 import { linearModel, modelFile } from './run-records.js';
 
 const text = (name: string) => ({ name, sql: name, column: name });

@@ -2,10 +2,11 @@
  * Layers as a stored model has them, and what they make of rows: as expressions and as plain cells.
  * Invariant: both say the same, up to the order of sums.
  */
+
+import { InternalError } from '../../../driver/errors.js';
 import { type Matrix, matrix } from '../../../driver/index.js';
 import { cellOf } from '../../../driver/ir/cell-program.js';
 import { erfProgram } from '../../../driver/operators/cell-functions.js';
-import { pixelsUnder, placesOf, tapsOf, windowOf } from '../../../driver/operators/image-window.js';
 import {
   type Activation,
   applied,
@@ -14,7 +15,6 @@ import {
   layersAfter,
   type NetworkLayer,
   type Over,
-  placesIn,
 } from './layers.js';
 
 /** A layer of a stored model. */
@@ -143,7 +143,7 @@ const cellsOf: { readonly [A in Activation]: (z: number) => number } = {
   gelu: (z) => (z / 2) * (1 + erfOf(z * Math.SQRT1_2, 0, 0)),
 };
 
-/** `layersOf` of plain cells, row by row. */
+/** `layersOf` of plain cells, row by row. Images are made by kernels, as expressions. */
 export function layersOfCells(
   z: Float64Array,
   rows: number,
@@ -177,7 +177,7 @@ export function withAllChannels(stored: StoredLayer): ReturnType<typeof withCell
 const knownCells = new WeakMap<StoredLayer, ReturnType<typeof withCells>>();
 
 function appliedToCells(x: Float64Array, rows: number, stored: StoredLayer): Float64Array {
-  const known = knownCells.get(stored) ?? withAllChannels(stored);
+  const known = knownCells.get(stored) ?? withCells(stored);
   knownCells.set(stored, known);
   const { layer, cells } = known;
   switch (layer.kind) {
@@ -191,17 +191,12 @@ function appliedToCells(x: Float64Array, rows: number, stored: StoredLayer): Flo
     }
     case 'dense': {
       const { inputs: taps, units: filters } = layer;
-      // A window over all there is.
       return windowProducts(x, { rows, taps, filters }, cells!);
     }
-    case 'conv2d': {
-      const { over, filters } = layer;
-      const sizes = { rows: rows * placesIn(over), taps: cells!.length / filters - 1, filters };
-      return windowProducts(windowsOf(x, rows, over, 0), sizes, cells!);
-    }
+    case 'conv2d':
     case 'max_pool':
     case 'avg_pool':
-      return pooled(x, rows, layer);
+      throw new InternalError(`layersOfCells: expected layers of no images, got ${layer.kind}`);
   }
 }
 
@@ -223,26 +218,8 @@ function normalised(
   return out;
 }
 
-/** The cells under each window, place by place, pixel by pixel; `beyond` outside the image. */
-function windowsOf(x: Float64Array, rows: number, over: Over, beyond: number): Float64Array {
-  const channels = over.image[2];
-  const table = pixelsUnder(windowOf('layer', over));
-  const size = x.length / rows;
-  const out = new Float64Array(rows * table.length * channels);
-  if (beyond !== 0) out.fill(beyond);
-  let at = 0;
-  for (let row = 0; row < rows; row++) {
-    for (const pixel of table) {
-      const from = row * size + pixel * channels;
-      if (pixel >= 0) for (let c = 0; c < channels; c++) out[at + c] = x[from + c]!;
-      at += channels;
-    }
-  }
-  return out;
-}
-
 /** Rows times a matrix whose last row is added. */
-function windowProducts(
+export function windowProducts(
   x: Float64Array,
   { rows, taps, filters }: { rows: number; taps: number; filters: number },
   cells: Float64Array,
@@ -257,27 +234,4 @@ function windowProducts(
     }
   }
   return out;
-}
-
-function pooled(
-  x: Float64Array,
-  rows: number,
-  { kind, over }: Extract<NetworkLayer, { readonly kind: 'max_pool' | 'avg_pool' }>,
-): Float64Array {
-  const isMax = kind === 'max_pool';
-  const [, , channels] = over.image;
-  const window = windowOf('layer', over);
-  const [table, taps, places] = [pixelsUnder(window), tapsOf(window), placesOf(window)];
-  const cells = windowsOf(x, rows, over, isMax ? Number.NEGATIVE_INFINITY : 0);
-  return Float64Array.from({ length: rows * places * channels }, (_, at) => {
-    const place = Math.floor(at / channels);
-    let [value, count] = [isMax ? Number.NEGATIVE_INFINITY : 0, 0];
-    for (let tap = 0; tap < taps; tap++) {
-      const cell = cells[(place * taps + tap) * channels + (at % channels)]!;
-      value = isMax ? Math.max(value, cell) : value + cell;
-      // What is beyond the border does not count.
-      if (table[(place % places) * taps + tap]! >= 0) count++;
-    }
-    return isMax ? value : value / count;
-  });
 }

@@ -31,11 +31,11 @@ import {
   type TrainableNetwork,
 } from '../../../../jobs/estimators/networks/layer-list.js';
 import { applied, layerShape } from '../../../../jobs/estimators/networks/layers.js';
-import { layersOfCells } from '../../../../jobs/estimators/networks/stored-layers.js';
 import { trainNetwork } from '../../../../jobs/estimators/networks/train.js';
 import type { Training } from '../../../../jobs/estimators/networks/training.js';
 import { gridSearch } from '../../../../jobs/search/grid-search.js';
 import { assertClose } from '../../../support/close.js';
+import { layersOfCells } from '../../../support/plain-layers.js';
 import { cells, leaf } from '../../../support/plan.js';
 import { rowData } from '../../../support/row-data.js';
 

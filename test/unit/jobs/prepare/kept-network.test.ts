@@ -9,7 +9,6 @@ import { join, resolve } from 'node:path';
 import { stringify } from 'yaml';
 import { Images, matrix, Session } from '../../../../driver/index.js';
 import { createCpuBackend, createDuckDbEngine } from '../../../../gpu-executor/cpu/index.js';
-import { layersOfCells } from '../../../../jobs/estimators/networks/stored-layers.js';
 import { onnxModel } from '../../../../jobs/export/onnx.js';
 import { parseJob } from '../../../../jobs/job-file/read-job.js';
 import type { ModelFile } from '../../../../jobs/model/model-file.js';
@@ -22,6 +21,7 @@ import { runJob } from '../../../../jobs/run-job.js';
 import { writeRun } from '../../../../jobs/runs/write-run.js';
 import { countingBackend } from '../../../support/counting-backend.js';
 import { JobFolder } from '../../../support/job-folder.js';
+import { layersOfCells } from '../../../support/plain-layers.js';
 
 const FILES = ['functional.json', 'functional-1.bin', 'functional-2.bin'];
 const PIXELS = 9 * 8 * 3;
